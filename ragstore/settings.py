@@ -1,0 +1,132 @@
+"""Every environment variable ragstore reads. Settings build nothing: the composition root does."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ragstore.errors import ConfigurationError
+
+POSTGRES_SCHEMES = ("postgres://", "postgresql://", "postgresql+asyncpg://")
+
+
+def check_database_url(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(POSTGRES_SCHEMES):
+        raise ValueError(f"must start with one of {', '.join(POSTGRES_SCHEMES)}")
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr | None, AfterValidator(check_database_url)]
+
+
+class Settings(BaseSettings):
+    """Read from `RAGSTORE_*` environment variables; `docs/settings.md` is made from the descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix="RAGSTORE_", extra="forbid", populate_by_name=True)
+
+    # where the data is
+    database_url: DatabaseUrl = Field(
+        default=None,
+        description="Postgres to use (`postgresql://…`, `sslmode` understood). Unset: the embedded server in the data directory.",
+    )
+    owner_database_url: DatabaseUrl = Field(
+        default=None,
+        description="The role that owns the tables: migrations, index builds, vacuum. Unset: `RAGSTORE_DATABASE_URL`.",
+    )
+    data_dir: Path = Field(default=Path(".ragstore"), description="Embedded database, admin key and server address.")
+    memory_mb: int | None = Field(
+        default=None,
+        ge=64,
+        description="Memory the embedded Postgres is sized for, in MB. Unset: half of the machine's memory.",
+    )
+
+    # the pool
+    pool_size: int = Field(default=5, ge=1, le=500, description="Connections each process keeps open.")
+    max_overflow: int = Field(
+        default=10, ge=0, le=500, description="Connections a process may open beyond `pool_size`."
+    )
+    pool_timeout: float = Field(default=30, gt=0, le=600, description="Seconds background work waits for a connection.")
+    pool_recycle: int = Field(
+        default=1800, ge=-1, description="Seconds after which a connection is replaced; -1 never."
+    )
+    request_pool_timeout: float = Field(
+        default=2.5, gt=0, le=600, description="Seconds a request waits for a connection before it answers 503."
+    )
+    connect_timeout: float = Field(default=5, gt=0, le=60, description="Seconds to wait for a new connection.")
+    statement_timeout: float = Field(
+        default=30, gt=0, le=3600, description="Seconds one statement of a request may take."
+    )
+
+    # who may ask
+    admin_key: SecretStr | None = Field(
+        default=None,
+        description="Admin key made on a new database. Unset: a random one in `<data dir>/admin.key`, shown once.",
+    )
+
+    # embeddings
+    embedding_model: str = Field(
+        default="",
+        description="Model of new collections. Empty: `text-embedding-3-small` if an OpenAI key or base URL is set, else `local`.",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias="OPENAI_API_KEY", description="Key of the embedding provider (no prefix)."
+    )
+    openai_base_url: str | None = Field(
+        default=None,
+        validation_alias="OPENAI_BASE_URL",
+        description="Any OpenAI-compatible endpoint, such as `http://127.0.0.1:11434/v1` (no prefix).",
+    )
+    embedding_timeout: float = Field(default=30, gt=0, le=600, description="Seconds one call to the provider may take.")
+    embedding_retries: int = Field(default=2, ge=0, le=10, description="Retries of a failed call to the provider.")
+    embedding_batch_texts: int = Field(
+        default=128, ge=1, le=2048, description="Most texts in one call to the provider."
+    )
+    embedding_batch_tokens: int = Field(
+        default=100_000, ge=8192, le=300_000, description="Most tokens in one call to the provider."
+    )
+    embedding_concurrency: int = Field(default=4, ge=1, le=64, description="Calls to the provider under way at once.")
+
+    # search
+    search_candidates: int = Field(
+        default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
+    )
+
+    # the service
+    max_body_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1024, description="Largest request body in bytes; more is answered 413."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`json` lines, `console` for people, `auto`: console on a terminal."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    shutdown_timeout: float = Field(default=20, gt=0, le=600, description="Seconds requests get to finish on shutdown.")
+
+    @model_validator(mode="after")
+    def check_owner_has_database(self) -> Self:
+        if self.owner_database_url is not None and self.database_url is None:
+            raise ValueError("RAGSTORE_OWNER_DATABASE_URL needs RAGSTORE_DATABASE_URL")
+        return self
+
+    @property
+    def default_embedding_model(self) -> str:
+        if self.embedding_model:
+            return self.embedding_model
+        return "text-embedding-3-small" if self.openai_api_key or self.openai_base_url else "local"
+
+
+def load_settings() -> Settings:
+    """Settings of this process. Raises ConfigurationError naming each wrong variable, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(describe_settings_errors(error)) from None
+
+
+def describe_settings_errors(error: ValidationError) -> str:
+    lines = []
+    for one in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in one["loc"])
+        variable = name if name.isupper() else f"RAGSTORE_{name.upper()}"
+        lines.append(f"{variable if name else 'settings'}: {one['msg']}")
+    return "; ".join(lines)
