@@ -28,7 +28,7 @@ class Settings(BaseSettings):
     # where the data is
     database_url: DatabaseUrl = Field(
         default=None,
-        description="Postgres to use (`postgresql://…`, `sslmode` understood). Unset: the embedded server in the data directory.",
+        description="Postgres to use, `postgresql://…` (`sslmode` understood). Unset: the embedded server.",
     )
     owner_database_url: DatabaseUrl = Field(
         default=None,
@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     # embeddings
     embedding_model: str = Field(
         default="",
-        description="Model of new collections. Empty: `text-embedding-3-small` if an OpenAI key or base URL is set, else `local`.",
+        description="Model of new collections. Empty: `text-embedding-3-small` with an OpenAI key or URL, else `local`.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the embedding provider (no prefix)."
