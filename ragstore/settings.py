@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     # embeddings
     embedding_model: str = Field(
         default="",
-        description="Model of new collections. Empty: `text-embedding-3-small` with an OpenAI key or URL, else `local`.",
+        description="Model of new collections. Empty: `text-embedding-3-small` with an OpenAI key, else `local`.",
     )
     openai_api_key: SecretStr | None = Field(
         default=None, validation_alias="OPENAI_API_KEY", description="Key of the embedding provider (no prefix)."

@@ -1,0 +1,48 @@
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, SmallInteger, Text, UniqueConstraint, text
+from sqlmodel import BigInteger, Field, SQLModel
+
+from ragstore.columns import json_object, long_text, server_id, tenant_key, timestamp_now
+
+
+class EmbeddingModel(SQLModel, table=True):
+    """A model that a tenant's vectors were made with. The id is small because every code index entry carries it."""
+
+    __tablename__ = "embedding_model"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "name", name="uq_embedding_model_name"),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
+    name: str = long_text(collation="C")
+    dimensions: int
+    code_version: int = Field(sa_type=SmallInteger)
+    created_at: datetime = timestamp_now()
+
+
+class Collection(SQLModel, table=True):
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"]),
+        UniqueConstraint("tenant_id", "name", name="uq_collection_name"),
+        CheckConstraint("chunk_overlap < chunk_size", name="chunk_overlap"),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: uuid.UUID = server_id()
+    name: str = long_text(collation="C")
+    title: str | None = Field(default=None, sa_type=Text)
+    model_id: int = Field(sa_type=SmallInteger)
+    chunk_size: int
+    chunk_overlap: int
+    language: str = long_text()
+    meta: dict[str, Any] = json_object()
+    document_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    chunk_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    created_at: datetime = timestamp_now()
+    updated_at: datetime = timestamp_now()

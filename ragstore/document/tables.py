@@ -1,0 +1,132 @@
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, ForeignKeyConstraint, Index, LargeBinary, SmallInteger, Text, UniqueConstraint
+from sqlmodel import BigInteger, Field, SQLModel
+
+from ragstore.columns import (
+    DIMENSIONS,
+    Code,
+    Vector,
+    json_object,
+    long_text,
+    server_id,
+    tenant_key,
+    timestamp_now,
+)
+
+
+class File(SQLModel, table=True):
+    """Uploaded bytes as they came; may stand behind documents of several collections, or none."""
+
+    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),)
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: uuid.UUID = server_id()
+    name: str = long_text()
+    media_type: str = long_text()
+    size: int = Field(sa_type=BigInteger)
+    digest: bytes = Field(sa_type=LargeBinary)
+    content: bytes = Field(sa_type=LargeBinary)
+    created_at: datetime = timestamp_now()
+
+
+class Document(SQLModel, table=True):
+    """`content_digest` decides whether to embed again, `record_digest` whether anything changed at all."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "collection_id"], ["collection.tenant_id", "collection.id"], ondelete="CASCADE"
+        ),
+        ForeignKeyConstraint(["tenant_id", "file_id"], ["file.tenant_id", "file.id"]),
+        UniqueConstraint("tenant_id", "collection_id", "key", name="uq_document_key"),
+        Index("ix_document_collection", "tenant_id", "collection_id", "id"),
+        Index("ix_document_file", "tenant_id", "file_id"),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: uuid.UUID = server_id()
+    collection_id: uuid.UUID
+    key: str = long_text(collation="C")
+    title: str | None = Field(default=None, sa_type=Text)
+    source: str | None = Field(default=None, sa_type=Text)
+    url: str | None = Field(default=None, sa_type=Text)
+    content: str = long_text()
+    content_digest: bytes = Field(sa_type=LargeBinary)
+    record_digest: bytes = Field(sa_type=LargeBinary)
+    meta: dict[str, Any] = json_object()
+    version: int = 1
+    chunk_count: int = 0
+    file_id: uuid.UUID | None = None
+    created_at: datetime = timestamp_now()
+    updated_at: datetime = timestamp_now()
+
+
+class Chunk(SQLModel, table=True):
+    """A passage. Offsets are Unicode code points into the document's content, 0-based, end exclusive."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "document_id"], ["document.tenant_id", "document.id"], ondelete="CASCADE"),
+        UniqueConstraint("tenant_id", "document_id", "ordinal", name="uq_chunk_ordinal"),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: uuid.UUID = server_id()
+    collection_id: uuid.UUID
+    document_id: uuid.UUID
+    ordinal: int
+    content: str = long_text()
+    start_offset: int
+    end_offset: int
+    token_count: int
+
+
+class Embedding(SQLModel, table=True):
+    """One row per chunk and model. The covering index on codes is what an unindexed search scans."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "chunk_id"], ["chunk.tenant_id", "chunk.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"]),
+        Index(
+            "ix_embedding_code",
+            "tenant_id",
+            "collection_id",
+            "model_id",
+            postgresql_include=["chunk_id", "document_id", "code"],
+        ),
+        {
+            # An index-only scan is index-only where vacuum has been: go there after every 5,000 new rows.
+            "postgresql_with": {
+                "autovacuum_vacuum_insert_scale_factor": 0.02,
+                "autovacuum_vacuum_insert_threshold": 5000,
+                "autovacuum_vacuum_scale_factor": 0.02,
+            }
+        },
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    chunk_id: uuid.UUID = Field(primary_key=True)
+    model_id: int = Field(primary_key=True, sa_type=SmallInteger)
+    collection_id: uuid.UUID
+    document_id: uuid.UUID
+    vector: Any = Field(sa_column=Column(Vector(DIMENSIONS), nullable=False))
+    code: bytes = Field(sa_column=Column(Code(DIMENSIONS), nullable=False))
+
+
+class EmbeddingCache(SQLModel, table=True):
+    """Vectors by model and text digest, so that nothing is paid for twice."""
+
+    __tablename__ = "embedding_cache"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"], ondelete="CASCADE"
+        ),
+        Index("ix_embedding_cache_age", "tenant_id", "created_at"),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    model_id: int = Field(primary_key=True, sa_type=SmallInteger)
+    digest: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    vector: Any = Field(sa_column=Column(Vector(DIMENSIONS), nullable=False))
+    created_at: datetime = timestamp_now()

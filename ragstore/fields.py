@@ -1,0 +1,67 @@
+"""Checks that types cannot express, shared by everything that stores a caller's text or metadata."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ragstore.errors import FieldError
+
+LONGEST_KEY = 1024  # bytes; Postgres' B-tree holds 2,704 in an entry
+LONGEST_LABEL = 4096  # bytes of a title, source, url or model name
+LARGEST_METADATA = 64 * 1024  # bytes as JSON, counted roughly
+MOST_METADATA_KEYS = 256
+DEEPEST_METADATA = 32
+
+
+def check_text(path: str, text: str | None, *, longest: int = LONGEST_LABEL) -> Iterator[FieldError]:
+    """What Postgres' `text` cannot hold (NUL) and what is longer than `longest` bytes."""
+    if text is None:
+        return
+    if "\x00" in text:
+        yield FieldError(path, "must not contain the NUL character (U+0000)")
+    if (size := len(text.encode("utf-8", "surrogatepass"))) > longest:
+        yield FieldError(path, f"must not be longer than {longest} bytes, is {size}")
+
+
+def check_key(path: str, key: str | None) -> Iterator[FieldError]:
+    if key == "":
+        yield FieldError(path, "must not be empty")
+    yield from check_text(path, key, longest=LONGEST_KEY)
+
+
+def check_metadata(path: str, metadata: Mapping[str, Any] | None) -> Iterator[FieldError]:
+    """NUL anywhere, more than 256 keys or 64 KiB, nesting deeper than 32; walked without recursion."""
+    size = keys = 0
+    waiting: list[tuple[str, Any, int]] = [(path, metadata, 1)]
+    while waiting:
+        where, value, depth = waiting.pop()
+        if depth > DEEPEST_METADATA:
+            yield FieldError(where, f"must not be nested deeper than {DEEPEST_METADATA}")
+            return
+        yield from check_scalar(where, value)
+        inside = list(list_inside(where, value))
+        waiting.extend((at, one, depth + 1) for at, one in inside)
+        size += len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 1
+        if isinstance(value, Mapping):
+            keys += len(value)
+            size += sum(len(key.encode("utf-8", "surrogatepass")) for key in value)
+    if keys > MOST_METADATA_KEYS:
+        yield FieldError(path, f"must not have more than {MOST_METADATA_KEYS} keys, has {keys}")
+    if size > LARGEST_METADATA:
+        yield FieldError(path, f"must not be larger than {LARGEST_METADATA} bytes")
+
+
+def check_scalar(path: str, value: object) -> Iterator[FieldError]:
+    if isinstance(value, str):
+        yield from check_text(path, value, longest=LARGEST_METADATA)
+    elif isinstance(value, Mapping):
+        for key in value:
+            yield from check_text(f"{path}.{key}", key, longest=LONGEST_KEY)
+    elif isinstance(value, int) and abs(value) >= 10**100:
+        yield FieldError(path, "must not have more than 100 digits")
+
+
+def list_inside(path: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        yield from ((f"{path}.{key}", one) for key, one in value.items())
+    elif isinstance(value, list):
+        yield from ((f"{path}[{index}]", one) for index, one in enumerate(value))

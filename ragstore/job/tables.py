@@ -1,0 +1,39 @@
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, Column, Index, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import BigInteger, Field, SQLModel
+
+from ragstore.columns import json_value, long_text, server_id, tenant_key, timestamp_now, timestamp_or_null
+
+STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+class Job(SQLModel, table=True):
+    """Durable work. Claimed across tenants, so no key of a tenant table points here and none from here."""
+
+    __table_args__ = (
+        CheckConstraint(f"state IN {STATES}", name="state"),
+        Index("ix_job_due", "priority", "run_at", "id", postgresql_where=text("state = 'queued'")),
+        Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    id: uuid.UUID = server_id()
+    kind: str = long_text()
+    state: str = Field(default="queued", sa_type=Text)
+    priority: int = Field(default=0, sa_type=SmallInteger)
+    payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb")))
+    counts: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False, server_default=text("'{}'::jsonb")))
+    error: dict[str, Any] | None = json_value()
+    attempts: int = 0
+    max_attempts: int = 5
+    fence: int = Field(default=0, sa_type=BigInteger)
+    worker: str | None = Field(default=None, sa_type=Text)
+    run_at: datetime = timestamp_now()
+    lease_until: datetime | None = timestamp_or_null()
+    created_at: datetime = timestamp_now()
+    updated_at: datetime = timestamp_now()
+    finished_at: datetime | None = timestamp_or_null()

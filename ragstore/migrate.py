@@ -1,0 +1,83 @@
+"""The database schema, brought to the revision this ragstore was written for (or back)."""
+
+import asyncio
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from ragstore.database import Database
+
+LOCK = 0x7261677374  # "ragst": any number, the same for every process that migrates
+
+
+def find_migrations() -> Path:
+    """Inside an installed package, or beside the package in a checkout."""
+    here = Path(__file__).parent
+    installed = here / "migrations"
+    return installed if installed.is_dir() else here.parent / "migrations"
+
+
+def make_config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(find_migrations()).replace("%", "%%"))
+    return config
+
+
+def latest_revision() -> str:
+    head = ScriptDirectory.from_config(make_config()).get_current_head()
+    if head is None:
+        raise RuntimeError("ragstore was installed without its migrations")
+    return head
+
+
+def list_revisions() -> list[str]:
+    """Oldest first."""
+    script = ScriptDirectory.from_config(make_config())
+    return [one.revision for one in reversed(list(script.walk_revisions()))]
+
+
+async def migrate(database: Database, revision: str = "head") -> str | None:
+    """Upgrade, or downgrade for a revision such as `-1` or `base`; answers the revision reached.
+
+    Processes that start together wait for one another on an advisory lock.
+    """
+    async with database.engine.connect() as connection:
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+        await connection.commit()
+        try:
+            await connection.run_sync(run_alembic, revision)
+            reached = await connection.run_sync(read_revision)
+            await connection.commit()
+        finally:
+            await asyncio.shield(connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK}))
+    await database.engine.dispose()  # connections opened before pgvector existed do not know its types
+    return reached
+
+
+def run_alembic(connection: Connection, revision: str) -> None:
+    config = make_config()
+    config.attributes["connection"] = connection
+    if is_downgrade(revision, read_revision(connection)):
+        command.downgrade(config, revision)
+    else:
+        command.upgrade(config, revision)
+
+
+def is_downgrade(revision: str, current: str | None) -> bool:
+    if revision == "base" or revision.startswith("-"):
+        return True
+    known = list_revisions()
+    return revision in known and current in known and known.index(revision) < known.index(current)
+
+
+def read_revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+async def current_revision(database: Database) -> str | None:
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(read_revision)
