@@ -13,7 +13,6 @@ from sqlalchemy import Column, DateTime, Text, func, text
 from sqlalchemy.dialects.postgresql import BIT, JSONB
 from sqlmodel import Field, SQLModel
 
-DIMENSIONS = 1536
 VECTOR_HEADER = struct.Struct(">HH")  # dimensions, unused
 BIT_HEADER = struct.Struct(">i")  # length in bits
 

@@ -20,7 +20,6 @@ class EmbeddingModel(SQLModel, table=True):
     tenant_id: uuid.UUID = tenant_key()
     id: int = Field(primary_key=True, sa_type=SmallInteger, sa_column_kwargs={"autoincrement": False})
     name: str = long_text(collation="C")
-    dimensions: int
     code_version: int = Field(sa_type=SmallInteger)
     created_at: datetime = timestamp_now()
 

@@ -6,7 +6,6 @@ from sqlalchemy import Column, ForeignKeyConstraint, Index, LargeBinary, SmallIn
 from sqlmodel import BigInteger, Field, SQLModel
 
 from ragstore.columns import (
-    DIMENSIONS,
     Code,
     Vector,
     json_object,
@@ -15,6 +14,7 @@ from ragstore.columns import (
     tenant_key,
     timestamp_now,
 )
+from ragstore.embedding.provider import DIMENSIONS
 
 
 class File(SQLModel, table=True):

@@ -1,0 +1,71 @@
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+# The text search configurations every Postgres has.
+Language = Literal[
+    "simple", "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "estonian", "finnish", "french",
+    "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian",
+    "portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish",
+]  # fmt: skip
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+
+CollectionName = Annotated[
+    str,
+    Meta(
+        pattern=NAME_PATTERN,
+        description="Letters, digits, `.`, `_` and `-`; at most 128 of them. It stands in URLs.",
+    ),
+]
+
+
+class Chunking(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How documents are cut into passages: at most `size` tokens each, sharing up to `overlap` with the one before."""
+
+    size: Annotated[int, Meta(ge=16, le=8192)] = 512
+    overlap: Annotated[int, Meta(ge=0, le=4096)] = 64
+
+
+class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
+    """`embedding_model` cannot be changed later; left out, it is the service's default."""
+
+    name: CollectionName
+    title: str | None = None
+    embedding_model: str | None = None
+    chunking: Chunking = Chunking()
+    language: Language = "english"
+    metadata: dict[str, Any] = {}
+
+
+class CollectionUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields left out stay as they are. A new chunking rule cuts a document when it is posted again."""
+
+    name: CollectionName | UnsetType = UNSET
+    title: str | UnsetType | None = UNSET
+    chunking: Chunking | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+
+
+class CollectionRead(msgspec.Struct):
+    id: UUID
+    name: str
+    title: str | None
+    embedding_model: str
+    chunking: Chunking
+    language: str
+    metadata: dict[str, Any]
+    document_count: int
+    chunk_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class CollectionDeleted(msgspec.Struct):
+    """What was removed."""
+
+    documents: int
+    chunks: int

@@ -1,0 +1,171 @@
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import UNSET
+
+from ragstore.collection import queries
+from ragstore.collection.schemas import (
+    NAME_PATTERN,
+    Chunking,
+    CollectionCreate,
+    CollectionDeleted,
+    CollectionRead,
+    CollectionUpdate,
+)
+from ragstore.collection.tables import Collection
+from ragstore.database import AsyncSession
+from ragstore.embedding.codes import CODE_VERSION
+from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
+from ragstore.fields import check_metadata, check_text
+from ragstore.paging import Page, decode_cursor, encode_cursor
+
+NAME = re.compile(NAME_PATTERN)
+
+
+@dataclass(frozen=True)
+class CollectionHandle:
+    """What other packages need to know of a collection to write into it or search it."""
+
+    id: uuid.UUID
+    name: str
+    model: str
+    model_id: int
+    chunking: Chunking
+
+
+@dataclass(frozen=True)
+class CollectionService:
+    """Named sets of documents. Raises NotFound for a name the tenant does not have."""
+
+    session: AsyncSession
+    tenant_id: uuid.UUID
+
+    async def create(self, wanted: CollectionCreate, embedders: EmbedderRegistry) -> CollectionRead:
+        """Raises Conflict when the name is taken, Unprocessable for a model the service cannot use."""
+        refuse(
+            [
+                *check_text("title", wanted.title),
+                *check_chunking(wanted.chunking),
+                *check_metadata("metadata", wanted.metadata),
+            ]
+        )
+        model = wanted.embedding_model or embedders.default_model
+        embedders.get(model)
+        if await queries.find_collection(self.session, self.tenant_id, wanted.name) is not None:
+            raise name_taken(wanted.name)
+        row = Collection(
+            tenant_id=self.tenant_id,
+            name=wanted.name,
+            title=wanted.title,
+            model_id=await queries.ensure_model(self.session, self.tenant_id, model, CODE_VERSION),
+            chunk_size=wanted.chunking.size,
+            chunk_overlap=wanted.chunking.overlap,
+            language=wanted.language,
+            meta=wanted.metadata,
+        )
+        self.session.add(row)
+        await self.session.flush()
+        return await self.read(wanted.name)
+
+    async def read(self, name: str) -> CollectionRead:
+        row, model = await self._find(name)
+        return to_read(row, model)
+
+    async def open(self, name: str) -> CollectionHandle:
+        row, model = await self._find(name)
+        return CollectionHandle(row.id, row.name, model, row.model_id, Chunking(row.chunk_size, row.chunk_overlap))
+
+    async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
+        """By name."""
+        after = decode_cursor(cursor, str) if cursor else None
+        rows = await queries.list_collections(self.session, self.tenant_id, after, limit + 1)
+        items = [to_read(row, model) for row, model in rows[:limit]]
+        return Page(items, encode_cursor(items[-1].name) if len(rows) > limit else None)
+
+    async def update(self, name: str, wanted: CollectionUpdate) -> CollectionRead:
+        row, _ = await self._find(name, lock=True)
+        refuse(list_faults(wanted))
+        if wanted.name is not UNSET and wanted.name != name:
+            if await queries.find_collection(self.session, self.tenant_id, wanted.name) is not None:
+                raise name_taken(wanted.name)
+            name = wanted.name
+        if changes := list_changes(wanted):
+            await queries.update_collection(self.session, self.tenant_id, row.id, changes)
+            await self.session.refresh(row)
+        return await self.read(name)
+
+    async def delete(self, name: str) -> CollectionDeleted:
+        row, _ = await self._find(name, lock=True)
+        await queries.delete_collection(self.session, self.tenant_id, row.id)
+        return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
+
+    async def count_in(self, collection_id: uuid.UUID, *, documents: int, chunks: int) -> None:
+        """Call last before the commit: other writers of the collection wait from here on."""
+        if documents or chunks:
+            await queries.count_in(self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks)
+
+    async def _find(self, name: str, *, lock: bool = False) -> tuple[Collection, str]:
+        known = NAME.fullmatch(name) is not None
+        found = await queries.find_collection(self.session, self.tenant_id, name, lock=lock) if known else None
+        if found is None:
+            raise NotFound(f"There is no collection named {name!r}.")
+        row, model = found
+        return row, model
+
+
+def name_taken(name: str) -> Conflict:
+    return Conflict(f"There is a collection named {name!r} already.", errors=(FieldError("name", "is taken"),))
+
+
+def check_chunking(chunking: Chunking) -> "list[FieldError]":
+    if chunking.overlap < chunking.size:
+        return []
+    return [FieldError("chunking.overlap", f"must be less than chunking.size, {chunking.size}")]
+
+
+def list_faults(wanted: CollectionUpdate) -> "list[FieldError]":
+    faults: list[FieldError] = []
+    if wanted.title is not UNSET:
+        faults += check_text("title", wanted.title)
+    if wanted.chunking is not UNSET:
+        faults += check_chunking(wanted.chunking)
+    if wanted.metadata is not UNSET:
+        faults += check_metadata("metadata", wanted.metadata)
+    return faults
+
+
+def list_changes(wanted: CollectionUpdate) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    if wanted.name is not UNSET:
+        changes["name"] = wanted.name
+    if wanted.title is not UNSET:
+        changes["title"] = wanted.title
+    if wanted.metadata is not UNSET:
+        changes["meta"] = wanted.metadata
+    if wanted.chunking is not UNSET:
+        changes |= {"chunk_size": wanted.chunking.size, "chunk_overlap": wanted.chunking.overlap}
+    return changes
+
+
+def refuse(faults: "list[FieldError]") -> None:
+    if faults:
+        raise Unprocessable("The collection is not valid.", errors=tuple(faults))
+
+
+def to_read(row: Collection, model: str) -> CollectionRead:
+    return CollectionRead(
+        id=row.id,
+        name=row.name,
+        title=row.title,
+        embedding_model=model,
+        chunking=Chunking(row.chunk_size, row.chunk_overlap),
+        language=row.language,
+        metadata=row.meta,
+        document_count=row.document_count,
+        chunk_count=row.chunk_count,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+    )

@@ -1,0 +1,47 @@
+"""What a handler may ask for by name, and how it is built from the application's state."""
+
+from typing import Any
+
+from litestar import Request
+from litestar.di import Provide
+
+from ragstore.database import TenantDatabase
+from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.ingestion.service import IngestionService
+from ragstore.search.service import SearchService
+from ragstore.state import AppState
+from ragstore.tenant.schemas import Caller
+
+AnyRequest = Request[Caller, None, Any]
+
+
+def read_state(request: AnyRequest) -> AppState:
+    state: AppState = request.app.state.ragstore
+    return state
+
+
+async def provide_tenant_database(request: AnyRequest) -> TenantDatabase:
+    return TenantDatabase(read_state(request).database, request.user.tenant_id)
+
+
+async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
+    return read_state(request).embedders
+
+
+async def provide_ingestion(request: AnyRequest) -> IngestionService:
+    state = read_state(request)
+    return IngestionService(await provide_tenant_database(request), state.embedders, state.vacuum)
+
+
+async def provide_search(request: AnyRequest) -> SearchService:
+    state = read_state(request)
+    return SearchService(await provide_tenant_database(request), state.embedders, state.settings.search_candidates)
+
+
+def make_dependencies() -> dict[str, Provide]:
+    return {
+        "tenant_database": Provide(provide_tenant_database),
+        "embedders": Provide(provide_embedders),
+        "ingestion": Provide(provide_ingestion),
+        "search_service": Provide(provide_search),
+    }

@@ -1,0 +1,176 @@
+"""The write path: check, compare with what is stored, cut, embed, publish."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ragstore.collection.service import CollectionHandle, CollectionService
+from ragstore.columns import new_id
+from ragstore.database import TenantDatabase
+from ragstore.document.digests import digest_content, digest_record
+from ragstore.document.publishing import DocumentVersion, Passage, Published, Publisher, StoredVersion
+from ragstore.document.vacuum import Vacuum
+from ragstore.embedding.codes import encode
+from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.errors import Conflict, FieldError, InvalidDocument
+from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
+from ragstore.ingestion.validation import find_faults
+
+MOST_TRIES = 3
+
+
+@dataclass
+class Candidate:
+    """A good document on its way, and what is stored under its key."""
+
+    index: int
+    key: str
+    document: DocumentUpsert
+    content_digest: bytes
+    record_digest: bytes
+    stored: StoredVersion | None = None
+    passages: Sequence[Passage] = field(default_factory=list)
+
+    @property
+    def status(self) -> Status:
+        if self.stored is None:
+            return "created"
+        unchanged = self.same_content and self.stored.record_digest == self.record_digest
+        return "unchanged" if unchanged else "updated"
+
+    @property
+    def same_content(self) -> bool:
+        return self.stored is not None and self.stored.content_digest == self.content_digest
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        one = self.document
+        return {"title": one.title, "source": one.source, "url": one.url, "meta": one.metadata}
+
+
+class ContentMoved(Exception):
+    """A document that was to be changed beside its content has other content by now."""
+
+
+@dataclass(frozen=True)
+class IngestionService:
+    """Raises NotFound for an unknown collection, InvalidDocument when no document is good, and what the model
+    provider raises; in each case nothing is stored.
+    """
+
+    database: TenantDatabase
+    embedders: EmbedderRegistry
+    vacuum: Vacuum
+
+    async def upsert(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
+        """Searchable, all of them together, when this returns; a bad document among good ones is `failed`."""
+        faults = find_faults(documents)
+        if all(faults):
+            raise InvalidDocument(errors=tuple(fault for found in faults for fault in found))
+        good = [index for index, found in enumerate(faults) if not found]
+        for last in (*[False] * (MOST_TRIES - 1), True):
+            try:
+                results = await self._upsert_good(collection, documents, good)
+                break
+            except ContentMoved:
+                if last:
+                    raise Conflict("The document is being changed by others; try again.", retry_after=1) from None
+        return UpsertResults(
+            [results.get(index) or refusal(documents[index], faults[index]) for index in range(len(documents))]
+        )
+
+    async def _upsert_good(
+        self, collection: str, documents: Sequence[DocumentUpsert], good: Sequence[int]
+    ) -> dict[int, DocumentResult]:
+        handle, candidates = await self._plan(collection, documents, good)
+        fresh = [one for one in candidates if not one.same_content]
+        versions = await self._embed(handle, fresh)
+        records = [one for one in candidates if one.same_content and one.status == "updated"]
+        published = await self._publish(handle, versions, records)
+        self.vacuum.note(sum(len(one.passages) for one in versions))
+        return {one.index: to_result(one, published.get(one.key)) for one in candidates}
+
+    async def _plan(
+        self, collection: str, documents: Sequence[DocumentUpsert], good: Sequence[int]
+    ) -> tuple[CollectionHandle, list[Candidate]]:
+        async with self.database.transaction() as session:
+            handle = await CollectionService(session, self.database.tenant_id).open(collection)
+            keys = [key for index in good if (key := documents[index].key) is not None]
+            publisher = Publisher(session, self.database.tenant_id, handle)
+            stored = await publisher.find_stored(keys) if keys else {}
+        candidates = [to_candidate(index, documents[index], handle) for index in good]
+        for one in candidates:
+            one.stored = stored.get(one.key)
+        return handle, candidates
+
+    async def _embed(self, handle: CollectionHandle, fresh: Sequence[Candidate]) -> list[DocumentVersion]:
+        """No connection is held here: cutting and embedding may take long."""
+        if not fresh:
+            return []
+        texts = [one.document.content for one in fresh]
+        for one, passages in zip(fresh, await asyncio.to_thread(split_texts, texts, handle.chunking), strict=True):
+            one.passages = passages
+        inputs = [with_title(one.document.title, passage.content) for one in fresh for passage in one.passages]
+        vectors = await self.embedders.get(handle.model).embed_documents(inputs)
+        codes = await asyncio.to_thread(encode, vectors)
+        ends = np.cumsum([len(one.passages) for one in fresh])
+        parts = zip(fresh, np.split(vectors, ends[:-1]), np.split(codes, ends[:-1]), strict=True)
+        return [
+            DocumentVersion(
+                one.key, one.document.content, one.fields, one.content_digest, one.record_digest, one.passages, *arrays
+            )
+            for one, *arrays in parts
+        ]
+
+    async def _publish(
+        self, handle: CollectionHandle, versions: Sequence[DocumentVersion], records: Sequence[Candidate]
+    ) -> dict[str, Published]:
+        if not versions and not records:
+            return {}
+        async with self.database.transaction() as session:
+            publisher = Publisher(session, self.database.tenant_id, handle)
+            published: dict[str, Published] = {}
+            for one in sorted(records, key=lambda candidate: candidate.key):
+                if one.stored is None:
+                    continue
+                replaced = await publisher.replace_record(one.stored, one.fields, one.record_digest)
+                if replaced is None:
+                    raise ContentMoved
+                published[one.key] = replaced
+            return published | await publisher.replace(versions)
+
+
+def with_title(title: str | None, passage: str) -> str:
+    """The text that is embedded: a passage from the middle of a document says by itself what it is about."""
+    return f"{title}\n\n{passage}" if title else passage
+
+
+def to_candidate(index: int, document: DocumentUpsert, handle: CollectionHandle) -> Candidate:
+    return Candidate(
+        index,
+        document.key if document.key is not None else str(new_id()),
+        document,
+        digest_content(document.content, document.title, handle.chunking),
+        digest_record(document.source, document.url, document.metadata),
+    )
+
+
+def to_result(one: Candidate, published: Published | None) -> DocumentResult:
+    if published is not None:
+        chunks = one.stored.chunk_count if one.same_content and one.stored else len(one.passages)
+        status: Status = "created" if published.version == 1 else "updated"
+        return DocumentResult(one.key, published.id, status, published.version, chunks)
+    if one.stored is None:
+        raise RuntimeError("a document without a stored version was not published")
+    return DocumentResult(one.key, one.stored.id, "unchanged", one.stored.version, one.stored.chunk_count)
+
+
+def refusal(document: DocumentUpsert, faults: Sequence[FieldError]) -> DocumentResult:
+    error = DocumentFault(
+        InvalidDocument.type(), InvalidDocument.title(), [FieldFault(fault.path, fault.message) for fault in faults]
+    )
+    return DocumentResult(document.key, None, "failed", error=error)

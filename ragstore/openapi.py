@@ -1,0 +1,49 @@
+"""The OpenAPI document at `/schema/openapi.json`, and Swagger UI on it at `/schema`, served from our own machine."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from litestar import Router
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.static_files import create_static_files_router
+
+import ragstore
+from ragstore.tenant.guard import PUBLIC
+
+ASSETS = "/schema/assets"
+
+
+def find_swagger_assets() -> Path:
+    """Swagger UI as the package swagger-ui-py ships it; nothing of it is imported."""
+    spec = find_spec("swagger_ui")
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("the package swagger-ui-py is not installed")
+    return Path(spec.submodule_search_locations[0]) / "static"
+
+
+def make_assets() -> Router:
+    return create_static_files_router(
+        ASSETS, directories=[find_swagger_assets()], include_in_schema=False, opt=PUBLIC, name="openapi-assets"
+    )
+
+
+def make_openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="ragstore",
+        version=ragstore.__version__,
+        description="The document store for retrieval-augmented generation.",
+        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        render_plugins=[
+            SwaggerRenderPlugin(
+                js_url=f"{ASSETS}/swagger-ui-bundle.js",
+                css_url=f"{ASSETS}/swagger-ui.css",
+                standalone_preset_js_url=f"{ASSETS}/swagger-ui-standalone-preset.js",
+                favicon="<link rel='icon' href='data:,'>",
+            )
+        ],
+        components=Components(security_schemes={"ApiKey": SecurityScheme(type="http", scheme="bearer")}),
+        security=[{"ApiKey": []}],
+    )

@@ -1,0 +1,144 @@
+"""Every error as RFC 9457 `application/problem+json`, including what the framework finds wrong by itself."""
+
+import re
+from typing import Any
+
+import msgspec
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
+from sqlalchemy.exc import DBAPIError
+
+from ragstore.errors import (
+    BodyTooLarge,
+    FieldError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RagstoreError,
+    TooDeep,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
+from ragstore.logs import read_request_id
+from ragstore.sqlstate import translate_database_error
+
+MEDIA_TYPE = "application/problem+json"
+AnyRequest = Request[Any, Any, Any]
+
+BY_STATUS: dict[int, type[RagstoreError]] = {
+    400: InvalidRequest,
+    401: NotAuthenticated,
+    404: NotFound,
+    405: MethodNotAllowed,
+    413: BodyTooLarge,
+    415: UnsupportedMediaType,
+    429: TooManyRequests,
+}
+# msgspec says where: "Expected `str`, got `int` - at `$.documents[0].content`"
+WHERE = re.compile(r"^(?P<message>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
+UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
+
+log = structlog.get_logger(__name__)
+
+
+class FieldProblem(msgspec.Struct):
+    path: str
+    message: str
+
+
+class Problem(msgspec.Struct):
+    """RFC 9457. `type` is stable and listed in `docs/errors.md`; `errors` names each wrong field by its JSON path."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem]
+    request_id: str | None
+
+
+def to_ragstore_error(error: Exception) -> RagstoreError:
+    match error:
+        case RagstoreError():
+            return error
+        case RecursionError():
+            return TooDeep("The JSON is nested too deeply.")
+        case UnicodeDecodeError():
+            return InvalidRequest("The request is not valid UTF-8.")
+        case DBAPIError():
+            return translate_database_error(error)
+        case HTTPException():
+            return from_framework(error)
+    return InternalError()
+
+
+def from_framework(error: HTTPException) -> RagstoreError:
+    cause = error.__cause__
+    if isinstance(cause, RecursionError | UnicodeDecodeError):
+        return to_ragstore_error(cause)
+    if isinstance(cause, msgspec.MsgspecError):
+        return from_msgspec(str(cause))
+    if isinstance(cause, SerializationException):
+        return InvalidRequest(f"The body is not JSON: {cause.__cause__ or cause}.")
+    if isinstance(error, ValidationException):
+        return from_validation(error)
+    kind = BY_STATUS.get(error.status_code)
+    if kind is None:
+        kind = InternalError if error.status_code >= 500 else InvalidRequest
+    return kind()
+
+
+def from_msgspec(message: str) -> InvalidRequest:
+    field = read_message(message)
+    detail = f"{field.path}: {field.message}." if field.path else f"{field.message}."
+    return InvalidRequest(detail, errors=(field,))
+
+
+def from_validation(error: ValidationException) -> InvalidRequest:
+    extra = error.extra if isinstance(error.extra, list) else []
+    fields = tuple(
+        read_message(str(one.get("message", "is not valid")), str(one.get("key", "")))
+        for one in extra
+        if isinstance(one, dict)
+    )
+    named = "; ".join(f"{one.path}: {one.message}" for one in fields)
+    return InvalidRequest(f"{named}." if named else None, errors=fields)
+
+
+def read_message(text: str, key: str = "") -> FieldError:
+    """msgspec's sentence to the path of the field itself and what is wrong with it."""
+    found = WHERE.match(text)
+    message = found["message"] if found else text
+    path = (found["path"] if found else None) or key
+    path = "" if path == "data" else path.removeprefix("data.")  # what handlers call the body
+    if unknown := UNKNOWN_FIELD.fullmatch(message):
+        return FieldError(f"{path}.{unknown['name']}".lstrip("."), "is not a field here")
+    if missing := MISSING_FIELD.fullmatch(message):
+        return FieldError(f"{path}.{missing['name']}".lstrip("."), "is missing")
+    if path == "" and key == "data":
+        return FieldError("", f"the body {message}")
+    return FieldError(path, message[:1000])
+
+
+def render_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
+    problem = to_ragstore_error(error)
+    if problem.status >= 500:
+        log.error("request failed", error=type(error).__name__, type=problem.slug, exc_info=error)
+    headers = {"Cache-Control": "no-store"}
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(max(1, round(problem.retry_after)))
+    body = Problem(
+        type=problem.type(),
+        title=problem.title(),
+        status=problem.status,
+        detail=problem.detail,
+        errors=[FieldProblem(one.path, one.message) for one in problem.errors],
+        request_id=read_request_id(),
+    )
+    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

@@ -1,0 +1,50 @@
+"""The gate of every route. Denied by default: a route says which scope it needs, or that it is public."""
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
+
+from ragstore.errors import NotAllowed, NotAuthenticated, UnsupportedMediaType
+from ragstore.tenant.schemas import Caller, Scope
+from ragstore.tenant.service import Authenticator
+
+PUBLIC = {"exclude_from_auth": True}
+READ = {"scope": Scope.READ}
+WRITE = {"scope": Scope.WRITE}
+ADMIN = {"scope": Scope.ADMIN}
+LONGEST_KEY = 512
+
+
+class ApiKeyAuthentication(AbstractAuthenticationMiddleware):
+    """`Authorization: Bearer <key>`, checked before anything of the body is read."""
+
+    async def authenticate_request(self, connection: ASGIConnection) -> AuthenticationResult:  # type: ignore[type-arg]  # as the base class has it
+        scheme, _, key = connection.headers.get("authorization", "").partition(" ")
+        key = key.strip()
+        if scheme.lower() != "bearer" or not key:
+            raise NotAuthenticated("Send the API key as: Authorization: Bearer <key>")
+        if len(key) > LONGEST_KEY:
+            raise NotAuthenticated("The API key is not known.")
+        authenticator: Authenticator = connection.app.state.authenticator
+        return AuthenticationResult(user=await authenticator.authenticate(key), auth=None)
+
+
+def require_scope(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # a litestar guard
+    """A route that names no scope answers nobody."""
+    if handler.opt.get("exclude_from_auth"):
+        return
+    scope = handler.opt.get("scope")
+    caller = connection.scope.get("user")
+    if not isinstance(scope, Scope) or not isinstance(caller, Caller) or not caller.may(scope):
+        needed = scope.value if isinstance(scope, Scope) else "no"
+        raise NotAllowed(f"This needs a key with the {needed} scope.")
+
+
+def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
+    """Bodies are JSON: what says it is something else is refused before it is read."""
+    content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
+    has_body = connection.scope.get("method") in ("POST", "PUT", "PATCH")
+    if has_body and content_type and content_type != "application/json" and not content_type.endswith("+json"):
+        raise UnsupportedMediaType("Send the body as Content-Type: application/json")
+    if connection.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body without Content-Encoding")

@@ -1,0 +1,85 @@
+"""Who is asking: keys recognised, and the first tenant of a new database."""
+
+import hmac
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ragstore.database import AsyncSession, Database
+from ragstore.errors import NotAuthenticated
+from ragstore.tenant import queries
+from ragstore.tenant.keys import digest_key, find_prefix, make_key
+from ragstore.tenant.schemas import Caller, Scope
+from ragstore.tenant.tables import ApiKey, Tenant
+
+DEFAULT_TENANT = "default"
+REMEMBERED_SECONDS = 10.0  # a revoked key may work this long on another process
+MOST_REMEMBERED = 10_000
+UNKNOWN = bytes(32)
+
+
+@dataclass
+class Authenticator:
+    """Recognises API keys; a key seen in the last seconds costs no connection."""
+
+    database: Database
+    remembered: dict[bytes, tuple[float, Caller]] = field(default_factory=dict)
+
+    async def authenticate(self, key: str) -> Caller:
+        """Raises NotAuthenticated, in the same words for unknown, expired and revoked keys."""
+        digest = digest_key(key)
+        known = self.remembered.get(digest)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        caller = await self._look_up(key, digest)
+        if len(self.remembered) >= MOST_REMEMBERED:
+            self.remembered.clear()
+        self.remembered[digest] = (time.monotonic() + REMEMBERED_SECONDS, caller)
+        return caller
+
+    async def _look_up(self, key: str, digest: bytes) -> Caller:
+        async with self.database.transaction() as session:
+            row = await queries.find_live_key(session, find_prefix(key))
+        matches = hmac.compare_digest(digest, row.digest if row is not None else UNKNOWN)
+        if row is None or not matches:
+            self.remembered.pop(digest, None)
+            raise NotAuthenticated("The API key is not known.")
+        return Caller(row.tenant_id, row.id, frozenset(Scope(scope) for scope in row.scopes))
+
+
+async def add_key(
+    session: AsyncSession, tenant_id: uuid.UUID, name: str, scopes: Sequence[Scope], key: str | None = None
+) -> str:
+    """Store the digest of `key`, or of a new random one; the answer is the only time it can be read."""
+    key = key or make_key()
+    session.add(
+        ApiKey(
+            tenant_id=tenant_id,
+            name=name,
+            prefix=find_prefix(key),
+            digest=digest_key(key),
+            scopes=[scope.value for scope in scopes],
+        )
+    )
+    await session.flush()
+    return key
+
+
+async def ensure_first_tenant(session: AsyncSession, admin_key: str | None) -> str | None:
+    """On a database without tenants make `default` and its admin key, and answer a key nobody chose.
+
+    A chosen admin key that the default tenant does not have yet is added; one that was revoked stays so.
+    """
+    tenant = await queries.find_tenant(session, DEFAULT_TENANT)
+    if tenant is None and await queries.list_tenant_ids(session):
+        return None  # somebody arranged the tenants; do not add one
+    if tenant is None:
+        tenant = Tenant(name=DEFAULT_TENANT)
+        session.add(tenant)
+        await session.flush()
+        key = await add_key(session, tenant.id, "first admin key", [Scope.ADMIN], admin_key)
+        return None if admin_key else key
+    if admin_key and not await queries.has_key(session, find_prefix(admin_key)):
+        await add_key(session, tenant.id, "RAGSTORE_ADMIN_KEY", [Scope.ADMIN], admin_key)
+    return None
