@@ -1,5 +1,6 @@
 """Checks that types cannot express, shared by everything that stores a caller's text or metadata."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,11 @@ LONGEST_LABEL = 4096  # bytes of a title, source, url or model name
 LARGEST_METADATA = 64 * 1024  # bytes as JSON, counted roughly
 MOST_METADATA_KEYS = 256
 DEEPEST_METADATA = 32
+
+# msgspec says where: "Expected `str`, got `int` - at `$.documents[0].content`"
+WHERE = re.compile(r"^(?P<message>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
+UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
 def check_text(path: str, text: str | None, *, longest: int = LONGEST_LABEL) -> Iterator[FieldError]:
@@ -65,3 +71,20 @@ def list_inside(path: str, value: object) -> Iterator[tuple[str, object]]:
         yield from ((f"{path}.{key}", one) for key, one in value.items())
     elif isinstance(value, list):
         yield from ((f"{path}[{index}]", one) for index, one in enumerate(value))
+
+
+def read_fault(text: str, within: str = "", *, key: str = "") -> FieldError:
+    """msgspec's sentence to the path of the field itself and what is wrong with it.
+
+    `within` is where the value that was read stands; `key` is the path when the sentence has none.
+    """
+    found = WHERE.match(text)
+    message = found["message"] if found else text
+    path = (found["path"] if found else None) or key
+    path = "" if path == "data" else path.removeprefix("data.")  # what handlers call the body
+    path = f"{within}.{path}".strip(".")
+    if unknown := UNKNOWN_FIELD.fullmatch(message):
+        return FieldError(f"{path}.{unknown['name']}".lstrip("."), "is not a field here")
+    if missing := MISSING_FIELD.fullmatch(message):
+        return FieldError(f"{path}.{missing['name']}".lstrip("."), "is missing")
+    return FieldError(path, message[:1000])

@@ -1,6 +1,5 @@
 """Every error as RFC 9457 `application/problem+json`, including what the framework finds wrong by itself."""
 
-import re
 from typing import Any
 
 import msgspec
@@ -11,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 
 from ragstore.errors import (
     BodyTooLarge,
-    FieldError,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -22,6 +20,7 @@ from ragstore.errors import (
     TooManyRequests,
     UnsupportedMediaType,
 )
+from ragstore.fields import read_fault
 from ragstore.logs import read_request_id
 from ragstore.sqlstate import translate_database_error
 
@@ -37,11 +36,6 @@ BY_STATUS: dict[int, type[RagstoreError]] = {
     415: UnsupportedMediaType,
     429: TooManyRequests,
 }
-# msgspec says where: "Expected `str`, got `int` - at `$.documents[0].content`"
-WHERE = re.compile(r"^(?P<message>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
-UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
-MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
-
 log = structlog.get_logger(__name__)
 
 
@@ -93,7 +87,7 @@ def from_framework(error: HTTPException) -> RagstoreError:
 
 
 def from_msgspec(message: str) -> InvalidRequest:
-    field = read_message(message)
+    field = read_fault(message)
     detail = f"{field.path}: {field.message}." if field.path else f"{field.message}."
     return InvalidRequest(detail, errors=(field,))
 
@@ -101,27 +95,12 @@ def from_msgspec(message: str) -> InvalidRequest:
 def from_validation(error: ValidationException) -> InvalidRequest:
     extra = error.extra if isinstance(error.extra, list) else []
     fields = tuple(
-        read_message(str(one.get("message", "is not valid")), str(one.get("key", "")))
+        read_fault(str(one.get("message", "is not valid")), key=str(one.get("key", "")))
         for one in extra
         if isinstance(one, dict)
     )
     named = "; ".join(f"{one.path}: {one.message}" for one in fields)
     return InvalidRequest(f"{named}." if named else None, errors=fields)
-
-
-def read_message(text: str, key: str = "") -> FieldError:
-    """msgspec's sentence to the path of the field itself and what is wrong with it."""
-    found = WHERE.match(text)
-    message = found["message"] if found else text
-    path = (found["path"] if found else None) or key
-    path = "" if path == "data" else path.removeprefix("data.")  # what handlers call the body
-    if unknown := UNKNOWN_FIELD.fullmatch(message):
-        return FieldError(f"{path}.{unknown['name']}".lstrip("."), "is not a field here")
-    if missing := MISSING_FIELD.fullmatch(message):
-        return FieldError(f"{path}.{missing['name']}".lstrip("."), "is missing")
-    if path == "" and key == "data":
-        return FieldError("", f"the body {message}")
-    return FieldError(path, message[:1000])
 
 
 def render_problem(request: AnyRequest, error: Exception) -> Response[Problem]:

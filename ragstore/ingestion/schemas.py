@@ -21,7 +21,9 @@ class DocumentUpsert(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DocumentsUpsert(msgspec.Struct, forbid_unknown_fields=True):
-    documents: Annotated[list[DocumentUpsert], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
+    """Each of `documents` is a DocumentUpsert, read one by one: a bad one does not spoil the others."""
+
+    documents: Annotated[list[Any], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
 
 
 class FieldFault(msgspec.Struct):

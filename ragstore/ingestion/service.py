@@ -1,7 +1,7 @@
 """The write path: check, compare with what is stored, cut, embed, publish."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +15,10 @@ from ragstore.document.publishing import DocumentVersion, Passage, Published, Pu
 from ragstore.document.vacuum import Vacuum
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
-from ragstore.errors import Conflict, FieldError, InvalidDocument
+from ragstore.errors import Conflict, InvalidDocument
 from ragstore.ingestion.chunking import split_texts
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
-from ragstore.ingestion.validation import find_faults
+from ragstore.ingestion.validation import Checked, check_documents
 
 MOST_TRIES = 3
 
@@ -66,27 +66,28 @@ class IngestionService:
     embedders: EmbedderRegistry
     vacuum: Vacuum
 
-    async def upsert(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
-        """Searchable, all of them together, when this returns; a bad document among good ones is `failed`."""
-        faults = find_faults(documents)
-        if all(faults):
-            raise InvalidDocument(errors=tuple(fault for found in faults for fault in found))
-        good = [index for index, found in enumerate(faults) if not found]
-        for last in (*[False] * (MOST_TRIES - 1), True):
-            try:
-                results = await self._upsert_good(collection, documents, good)
-                break
-            except ContentMoved:
-                if last:
-                    raise Conflict("The document is being changed by others; try again.", retry_after=1) from None
-        return UpsertResults(
-            [results.get(index) or refusal(documents[index], faults[index]) for index in range(len(documents))]
-        )
+    async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
+        """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
+        document among good ones is `failed`.
+        """
+        checked = check_documents(documents)
+        good = {index: one.document for index, one in enumerate(checked) if one.document is not None}
+        if not good:
+            faults = tuple(fault for one in checked for fault in one.faults)
+            raise InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)
+        results = await self._retry_upsert(collection, good)
+        return UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
 
-    async def _upsert_good(
-        self, collection: str, documents: Sequence[DocumentUpsert], good: Sequence[int]
-    ) -> dict[int, DocumentResult]:
-        handle, candidates = await self._plan(collection, documents, good)
+    async def _retry_upsert(self, collection: str, good: Mapping[int, DocumentUpsert]) -> dict[int, DocumentResult]:
+        for _ in range(MOST_TRIES):
+            try:
+                return await self._upsert_good(collection, good)
+            except ContentMoved:
+                continue
+        raise Conflict("The document is being changed by others; try again.", retry_after=1)
+
+    async def _upsert_good(self, collection: str, good: Mapping[int, DocumentUpsert]) -> dict[int, DocumentResult]:
+        handle, candidates = await self._plan(collection, good)
         fresh = [one for one in candidates if not one.same_content]
         versions = await self._embed(handle, fresh)
         records = [one for one in candidates if one.same_content and one.status == "updated"]
@@ -95,14 +96,14 @@ class IngestionService:
         return {one.index: to_result(one, published.get(one.key)) for one in candidates}
 
     async def _plan(
-        self, collection: str, documents: Sequence[DocumentUpsert], good: Sequence[int]
+        self, collection: str, good: Mapping[int, DocumentUpsert]
     ) -> tuple[CollectionHandle, list[Candidate]]:
         async with self.database.transaction() as session:
             handle = await CollectionService(session, self.database.tenant_id).open(collection)
-            keys = [key for index in good if (key := documents[index].key) is not None]
+            keys = [one.key for one in good.values() if one.key is not None]
             publisher = Publisher(session, self.database.tenant_id, handle)
             stored = await publisher.find_stored(keys) if keys else {}
-        candidates = [to_candidate(index, documents[index], handle) for index in good]
+        candidates = [to_candidate(index, one, handle) for index, one in good.items()]
         for one in candidates:
             one.stored = stored.get(one.key)
         return handle, candidates
@@ -169,8 +170,7 @@ def to_result(one: Candidate, published: Published | None) -> DocumentResult:
     return DocumentResult(one.key, one.stored.id, "unchanged", one.stored.version, one.stored.chunk_count)
 
 
-def refusal(document: DocumentUpsert, faults: Sequence[FieldError]) -> DocumentResult:
-    error = DocumentFault(
-        InvalidDocument.type(), InvalidDocument.title(), [FieldFault(fault.path, fault.message) for fault in faults]
-    )
-    return DocumentResult(document.key, None, "failed", error=error)
+def refusal(one: Checked) -> DocumentResult:
+    faults = [FieldFault(fault.path, fault.message) for fault in one.faults]
+    error = DocumentFault(InvalidDocument.type(), f"{faults[0].path} {faults[0].message}.", faults)
+    return DocumentResult(one.key, None, "failed", error=error)
