@@ -23,13 +23,21 @@ from ragstore.errors import ConfigurationError
 ENVIRONMENT = ("PATH", "TZ", "LD_LIBRARY_PATH")  # no keys of ours, none of libpq's variables
 CLOSE_SECONDS = 30.0
 
-held: set[int] = set()
+
+@dataclass(frozen=True, eq=False)
+class Hold:
+    """Compared by identity: a closed descriptor's number is given out again."""
+
+    descriptor: int
+
+
+held: set[Hold] = set()
 
 
 def drop_locks_of_parent() -> None:
     """A forked child shares its parent's open files, and with them the lock; it is not a user of its own."""
-    for descriptor in held:
-        os.close(descriptor)
+    for hold in held:
+        os.close(hold.descriptor)
     held.clear()
 
 
@@ -43,7 +51,7 @@ class EmbeddedServer:
 
     data_dir: Path
     socket_dir: Path
-    users_lock: int
+    hold: Hold
     plan: Plan
 
     @property
@@ -56,14 +64,14 @@ class EmbeddedServer:
 
     def close(self) -> None:
         """Waits for Postgres to stop if this was its last use."""
-        if self.users_lock not in held:
+        if self.hold not in held:
             return
         folder = Folder(self.data_dir)
         try:
             replace_lost_supervisor(folder, self.plan)
         finally:
-            held.discard(self.users_lock)
-            unlock(self.users_lock)
+            held.discard(self.hold)
+            unlock(self.hold.descriptor)
         wait_if_last(folder)
 
     def __enter__(self) -> Self:
@@ -118,8 +126,9 @@ def join(folder: Folder, plan: Plan) -> EmbeddedServer:
         except BaseException:
             unlock(users)
             raise
-        held.add(users)
-        return EmbeddedServer(folder.root, postmaster.socket_dir, users, plan)
+        hold = Hold(users)
+        held.add(hold)
+        return EmbeddedServer(folder.root, postmaster.socket_dir, hold, plan)
 
 
 @contextmanager

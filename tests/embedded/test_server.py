@@ -144,6 +144,16 @@ async def test_two_users_share_one_server_until_the_last_closes(data_dir: Path) 
     assert postmaster_pid(data_dir) is None
 
 
+async def test_closing_twice_does_not_close_a_later_use(data_dir: Path) -> None:
+    first = start(data_dir)
+    first.close()
+    with start(data_dir) as second:
+        first.close()
+        time_to_stop = 0.3
+        await asyncio.sleep(time_to_stop)
+        assert await run(second.url, "SELECT 1") == 1
+
+
 async def test_many_processes_starting_at_once_get_the_same_server(data_dir: Path) -> None:
     owners = [spawn_owner(data_dir) for _ in range(4)]
     urls = {url_of(owner) for owner in owners}
