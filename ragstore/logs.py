@@ -36,7 +36,9 @@ def configure_logs(settings: Settings) -> None:
     """To standard error, so that a command's output stays its own."""
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     level = getattr(logging, settings.log_level.upper())
-    render: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    # A plain traceback: the pretty one prints local variables, and with them documents and keys.
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    render: Any = plain if console else structlog.processors.JSONRenderer()
     shared: list[Any] = [
         add_request_id,
         structlog.stdlib.add_log_level,

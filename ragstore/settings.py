@@ -64,6 +64,16 @@ class Settings(BaseSettings):
         description="Admin key made on a new database. Unset: a random one in `<data dir>/admin.key`, shown once.",
     )
 
+    # what the commands ask
+    url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Service the commands talk to. Unset: the one that runs in `<data dir>`.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key the commands send. Unset: `RAGSTORE_ADMIN_KEY`, then `<data dir>/admin.key`."
+    )
+
     # embeddings
     embedding_model: str = Field(
         default="",

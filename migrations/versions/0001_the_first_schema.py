@@ -67,7 +67,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tenant")),
-        sa.UniqueConstraint("name", name=op.f("uq_tenant_")),
+        sa.UniqueConstraint("name", name=op.f("uq_tenant_name")),
     )
     op.create_table(
         "app_user",

@@ -35,8 +35,11 @@ class StoredVersion:
 
 @dataclass(frozen=True)
 class DocumentVersion:
-    """A document as it is to be stored: `vectors` (n, 1536) float32 and `codes` (n, 192) uint8, one row a passage."""
+    """A document as it is to be stored: `vectors` (n, 1536) float32 and `codes` (n, 192) uint8, one row a passage.
+    `id` is for a new document; one that is there keeps its own.
+    """
 
+    id: uuid.UUID
     key: str
     content: str
     fields: dict[str, Any]
@@ -101,7 +104,7 @@ class Publisher:
     def _document_row(self, one: DocumentVersion) -> dict[str, Any]:
         return {
             "tenant_id": self.tenant_id,
-            "id": new_id(),
+            "id": one.id,
             "collection_id": self.collection.id,
             "key": one.key,
             "content": one.content,

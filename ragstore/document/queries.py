@@ -2,7 +2,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, insert, text, update
+from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased, defer, undefer
@@ -26,7 +26,7 @@ async def find_by_keys(
         .where(
             col(Document.tenant_id) == tenant_id,
             col(Document.collection_id) == collection_id,
-            col(Document.key) == func.any(postgresql.array(keys, type_=postgresql.TEXT)),
+            col(Document.key) == any_(literal(keys, ARRAY(Text))),
         )
     )
     return (await session.exec(statement)).all()
@@ -131,7 +131,7 @@ async def delete_chunks(session: AsyncSession, tenant_id: uuid.UUID, document_id
     done = await session.exec(
         delete(Chunk).where(
             col(Chunk.tenant_id) == tenant_id,
-            col(Chunk.document_id) == func.any(postgresql.array(document_ids, type_=postgresql.UUID)),
+            col(Chunk.document_id) == any_(literal(document_ids, ARRAY(Uuid))),
         )
     )
     return done.rowcount

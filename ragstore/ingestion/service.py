@@ -1,6 +1,7 @@
 """The write path: check, compare with what is stored, cut, embed, publish."""
 
 import asyncio
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,12 +29,17 @@ class Candidate:
     """A good document on its way, and what is stored under its key."""
 
     index: int
-    key: str
+    id: uuid.UUID
     document: DocumentUpsert
     content_digest: bytes
     record_digest: bytes
     stored: StoredVersion | None = None
     passages: Sequence[Passage] = field(default_factory=list)
+
+    @property
+    def key(self) -> str:
+        """The caller's, or else the id that a new document will have."""
+        return self.document.key if self.document.key is not None else str(self.id)
 
     @property
     def status(self) -> Status:
@@ -122,7 +128,14 @@ class IngestionService:
         parts = zip(fresh, np.split(vectors, ends[:-1]), np.split(codes, ends[:-1]), strict=True)
         return [
             DocumentVersion(
-                one.key, one.document.content, one.fields, one.content_digest, one.record_digest, one.passages, *arrays
+                one.id,
+                one.key,
+                one.document.content,
+                one.fields,
+                one.content_digest,
+                one.record_digest,
+                one.passages,
+                *arrays,
             )
             for one, *arrays in parts
         ]
@@ -153,7 +166,7 @@ def with_title(title: str | None, passage: str) -> str:
 def to_candidate(index: int, document: DocumentUpsert, handle: CollectionHandle) -> Candidate:
     return Candidate(
         index,
-        document.key if document.key is not None else str(new_id()),
+        new_id(),
         document,
         digest_content(document.content, document.title, handle.chunking),
         digest_record(document.source, document.url, document.metadata),
