@@ -35,7 +35,8 @@ async def provide_ingestion(request: AnyRequest) -> IngestionService:
 
 async def provide_search(request: AnyRequest) -> SearchService:
     state = read_state(request)
-    return SearchService(await provide_tenant_database(request), state.embedders, state.settings.search_candidates)
+    database = await provide_tenant_database(request)
+    return SearchService(database, state.embedders, state.settings.search_candidates, state.handles)
 
 
 def make_dependencies() -> dict[str, Provide]:

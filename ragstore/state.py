@@ -1,7 +1,8 @@
 """What lives as long as the application: made once at start, closed at shutdown."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database
 from ragstore.document.vacuum import Vacuum
 from ragstore.embedding.registry import EmbedderRegistry
@@ -16,3 +17,4 @@ class AppState:
     embedders: EmbedderRegistry
     vacuum: Vacuum
     authenticator: Authenticator
+    handles: CollectionHandles = field(default_factory=CollectionHandles)

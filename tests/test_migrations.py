@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import ragstore.job.tables  # noqa: F401  # the app does not use it yet
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 from sqlmodel import SQLModel
 
+import ragstore.job.tables  # noqa: F401  # the app does not use it yet
 from ragstore.app import make_state, run_state
 from ragstore.database import Database
 from ragstore.errors import ConfigurationError

@@ -191,8 +191,8 @@ async def insert_embeddings(session: AsyncSession, rows: Sequence[dict[str, Any]
     await insert_rows(session, Embedding, rows)
 
 
-async def vacuum_embeddings(engine: AsyncEngine) -> None:
+async def vacuum_embeddings(engine: AsyncEngine, *, analyze: bool) -> None:
     """Outside any transaction, as VACUUM must be."""
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("VACUUM (ANALYZE) embedding"))
+        await connection.execute(text(f"VACUUM (ANALYZE {analyze}) embedding"))

@@ -10,16 +10,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from ragstore.database import Database
 from ragstore.document import queries
 
-ENOUGH_ROWS = 500
+ENOUGH_ROWS = 500  # fewer do not change what the planner should know
+MANY_ROWS = 5000
 QUIET_SECONDS = 1.0
-LONGEST_WAIT = 30.0
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class Vacuum:
-    """Vacuums after imports: once a second while many rows arrive, after half a minute for the odd few."""
+    """Vacuums after imports: while rows keep coming once every few thousand, and when they have stopped coming."""
 
     database: Database
     rows: int = 0
@@ -41,16 +41,22 @@ class Vacuum:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
+    async def _wait_for_quiet(self) -> int:
+        """How many rows there are to vacuum for."""
+        seen = 0
+        while seen < self.rows < MANY_ROWS:
+            seen = self.rows
+            await asyncio.sleep(QUIET_SECONDS)
+        return self.rows
+
     async def _run(self) -> None:
         while True:
             await self.wake.wait()
-            for _ in range(int(LONGEST_WAIT / QUIET_SECONDS)):
-                await asyncio.sleep(QUIET_SECONDS)
-                if self.rows >= ENOUGH_ROWS:
-                    break
-            self.rows = 0
-            self.wake.clear()
+            rows = await self._wait_for_quiet()
+            self.rows -= rows
+            if not self.rows:
+                self.wake.clear()
             try:
-                await queries.vacuum_embeddings(self.database.engine)
+                await queries.vacuum_embeddings(self.database.engine, analyze=rows >= ENOUGH_ROWS)
             except (SQLAlchemyError, OSError) as error:  # searching is right without it, only slower
                 log.warning("vacuum failed", error=type(error).__name__)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row, text
 
+from ragstore.collection.service import CollectionHandle
 from ragstore.database import AsyncSession
 from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
@@ -16,7 +17,11 @@ NEAREST = """
 WITH candidate AS MATERIALIZED (
     SELECT e.chunk_id
     FROM embedding e
-    WHERE e.tenant_id = :tenant_id AND e.collection_id = :collection_id AND e.model_id = :model_id {matching}
+    WHERE e.tenant_id = :tenant_id AND e.collection_id = :collection_id AND e.model_id = :model_id
+      AND EXISTS (
+          SELECT FROM collection k
+          WHERE k.tenant_id = :tenant_id AND k.id = :collection_id AND k.name = :name AND k.model_id = :model_id
+      ) {matching}
     ORDER BY e.code <~> :code, e.chunk_id
     LIMIT :candidates
 ), nearest AS MATERIALIZED (
@@ -45,8 +50,7 @@ UNFILTERED = text(NEAREST.format(matching=""))
 async def find_nearest(
     session: AsyncSession,
     tenant_id: uuid.UUID,
-    collection_id: uuid.UUID,
-    model_id: int,
+    collection: CollectionHandle,
     *,
     vector: NDArray[np.float32],
     code: bytes,
@@ -54,11 +58,12 @@ async def find_nearest(
     candidates: int,
     top_k: int,
 ) -> Sequence[Row[Any]]:
-    """Columns in the order of `schemas.Hit`; best first."""
+    """Columns in the order of `schemas.Hit`; best first. Nothing when the collection is not as the handle says."""
     parameters = {
         "tenant_id": tenant_id,
-        "collection_id": collection_id,
-        "model_id": model_id,
+        "collection_id": collection.id,
+        "name": collection.name,
+        "model_id": collection.model_id,
         "vector": vector,
         "code": code,
         "candidates": candidates,

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ragstore.collection.handles import CollectionHandles
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import TenantDatabase
-from ragstore.document.filters import parse_filter
+from ragstore.document.filters import Filter, parse_filter
 from ragstore.embedding.codes import encode_one
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import FieldError, InvalidRequest
@@ -31,27 +32,38 @@ class SearchService:
     database: TenantDatabase
     embedders: EmbedderRegistry
     candidates: int
+    handles: CollectionHandles
 
     async def search(self, collection: str, wanted: SearchRequest) -> SearchResults:
+        """A collection seen before costs no statement of its own: the search itself checks that it is unchanged, and
+        an empty answer is only believed after a look.
+        """
         check_request(wanted)
         condition = parse_filter(wanted.filter) if wanted.filter is not None else None
+        remembered = self.handles.find(self.database.tenant_id, collection)
+        if remembered is not None and (hits := await self._search(remembered, wanted, condition)):
+            return SearchResults(hits)
         async with self.database.transaction() as session:
             handle = await CollectionService(session, self.database.tenant_id).open(collection)
+        self.handles.remember(self.database.tenant_id, handle)
+        if handle == remembered:
+            return SearchResults([])
+        return SearchResults(await self._search(handle, wanted, condition))
+
+    async def _search(self, handle: CollectionHandle, wanted: SearchRequest, condition: Filter | None) -> list[Hit]:
         vector = await self._query_vector(handle, wanted)
-        code = encode_one(vector).tobytes()
         async with self.database.transaction() as session:
             rows = await queries.find_nearest(
                 session,
                 self.database.tenant_id,
-                handle.id,
-                handle.model_id,
+                handle,
                 vector=vector,
-                code=code,
+                code=encode_one(vector).tobytes(),
                 condition=condition,
                 candidates=max(self.candidates, CANDIDATES_PER_HIT * wanted.top_k),
                 top_k=wanted.top_k,
             )
-        return SearchResults([to_hit(row) for row in rows])
+        return [to_hit(row) for row in rows]
 
     async def _query_vector(self, handle: CollectionHandle, wanted: SearchRequest) -> NDArray[np.float32]:
         embedder = self.embedders.get(handle.model)

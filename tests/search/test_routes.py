@@ -142,3 +142,18 @@ async def test_a_bad_search_says_which_field(
     await make_collection(client)
     response = await client.post("/v1/collections/docs/search", json=request_)
     assert paths_of(problem_of(response, status, slug)) == [path]
+
+
+async def test_a_collection_that_was_made_anew_under_its_old_name_is_searched(client: httpx.AsyncClient) -> None:
+    """What is remembered of a collection never answers for another one."""
+    await make_collection(client)
+    await upsert(client, *DOCUMENTS)
+    assert len(await search(client, query="cats")) == 3
+    await client.delete("/v1/collections/docs")
+    problem_of(await client.post("/v1/collections/docs/search", json={"query": "cats"}), 404, "not-found")
+    await make_collection(client)
+    assert await search(client, query="cats") == []
+    await upsert(client, DOCUMENTS[1])
+    assert [hit["document_key"] for hit in await search(client, query="cats")] == ["dogs"]
+    await client.patch("/v1/collections/docs", json={"name": "other"})
+    problem_of(await client.post("/v1/collections/docs/search", json={"query": "cats"}), 404, "not-found")
