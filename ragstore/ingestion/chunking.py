@@ -22,18 +22,18 @@ def split_texts(texts: Sequence[str], chunking: Chunking) -> list[list[Passage]]
     fits (paragraph, line, sentence, word, character) and carry no white space at their ends.
     """
     counts = count_tokens(texts)
+    long = [text for text, tokens in zip(texts, counts, strict=True) if tokens > chunking.size]
+    cut = iter(split_long(long, chunking) if long else [])
     return [
-        split_text(text, chunking) if tokens > chunking.size else keep_whole(text, tokens)
+        next(cut) if tokens > chunking.size else keep_whole(text, tokens)
         for text, tokens in zip(texts, counts, strict=True)
     ]
 
 
-def split_text(text: str, chunking: Chunking) -> list[Passage]:
-    pieces = make_splitter(chunking.size, chunking.overlap).chunk_indices(text)
-    counts = count_tokens([piece for _, piece in pieces])
-    return [
-        Passage(piece, start, start + len(piece), tokens) for (start, piece), tokens in zip(pieces, counts, strict=True)
-    ]
+def split_long(texts: Sequence[str], chunking: Chunking) -> list[list[Passage]]:
+    cut = make_splitter(chunking.size, chunking.overlap).chunk_all_indices(texts)  # on all cores
+    counts = iter(count_tokens([piece for pieces in cut for _, piece in pieces]))
+    return [[Passage(piece, start, start + len(piece), next(counts)) for start, piece in pieces] for pieces in cut]
 
 
 def keep_whole(text: str, tokens: int) -> list[Passage]:
