@@ -1,0 +1,108 @@
+"""Ingest over HTTP with the local model: passages a second, and where the time goes.
+
+    python -m bench.ingest DIR [--clients 2]
+
+The shares come from the same documents taken through the stages one by one in this process: cutting and embedding
+alone, then the whole ingestion without HTTP; what HTTP adds is the rest of the run over HTTP with one client.
+"""
+
+import argparse
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Bench, Caller, post_corpus, read_corpus, run_bench
+from ragstore.app import make_state, run_state
+from ragstore.collection.schemas import Chunking, CollectionCreate
+from ragstore.collection.service import CollectionService
+from ragstore.database import TenantDatabase
+from ragstore.embedding.codes import encode
+from ragstore.embedding.local import LocalEmbedder
+from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.service import IngestionService, with_title
+from ragstore.settings import Settings
+from ragstore.tenant.queries import list_tenant_ids
+
+SIZE = 100
+
+
+def cut_and_embed(documents: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
+    """Seconds of cutting, of embedding and of codes."""
+    embedder = LocalEmbedder()
+    embedder.load()
+    cutting = embedding = coding = 0.0
+    for start in range(0, len(documents), SIZE):
+        batch = documents[start : start + SIZE]
+        began = time.perf_counter()
+        passages = split_texts([one["content"] for one in batch], Chunking())
+        cut = time.perf_counter()
+        pairs = [(one, piece) for one, pieces in zip(batch, passages, strict=True) for piece in pieces]
+        vectors = embedder.embed([with_title(one["title"], piece.content) for one, piece in pairs])
+        embedded = time.perf_counter()
+        encode(vectors)
+        cutting, embedding, coding = (
+            cutting + cut - began,
+            embedding + embedded - cut,
+            coding + time.perf_counter() - embedded,
+        )
+    return cutting, embedding, coding
+
+
+async def ingest_in_process(bench: Bench, documents: Sequence[dict[str, Any]]) -> float:
+    state = make_state(Settings.model_validate({"database_url": bench.database_url, "log_level": "warning"}))
+    async with run_state(state):
+        async with state.database.transaction() as session:
+            tenant_id: uuid.UUID = (await list_tenant_ids(session))[0]
+            wanted = CollectionCreate(name="inside")
+            await CollectionService(session, tenant_id).create(wanted, state.embedders)
+        service = IngestionService(TenantDatabase(state.database, tenant_id), state.embedders, state.vacuum)
+        started = time.perf_counter()
+        for start in range(0, len(documents), SIZE):
+            await service.upsert("inside", documents[start : start + SIZE])
+        return time.perf_counter() - started
+
+
+def post_at_once(bench: Bench, documents: Sequence[dict[str, Any]], clients: int) -> float:
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        parts = [documents[number::clients] for number in range(clients)]
+        for done in [pool.submit(post_corpus, Caller(bench.address), "many", part, SIZE) for part in parts]:
+            done.result()
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--clients", type=int, default=2)
+    arguments = parser.parse_args()
+    documents = read_corpus(arguments.folder)
+    with run_bench() as bench:
+        caller = Caller(bench.address)
+        for name in ("one", "many"):
+            caller.call("POST", "/v1/collections", {"name": name})
+        over_http = post_corpus(caller, "one", documents, SIZE)
+        at_once = post_at_once(bench, documents, arguments.clients)
+        passages = caller.call("GET", "/v1/collections/one")["chunk_count"]
+        inside = asyncio.run(ingest_in_process(bench, documents))
+        cutting, embedding, coding = cut_and_embed(documents)
+    print(f"{len(documents)} documents, {passages} passages, {SIZE} documents a post")
+    print(f"over HTTP, 1 client             {passages / over_http:7.0f} passages/s")
+    print(f"over HTTP, {arguments.clients} clients            {passages / at_once:7.0f} passages/s")
+    shares = {
+        "cutting (tokens counted)": cutting,
+        "embedding": embedding,
+        "codes": coding,
+        "database": inside - cutting - embedding - coding,
+        "HTTP and JSON": over_http - inside,
+    }
+    for name, seconds in shares.items():
+        print(f"  {name:<28} {seconds:6.2f} s  {seconds / over_http:5.0%}")
+
+
+if __name__ == "__main__":
+    main()
