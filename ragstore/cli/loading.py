@@ -1,0 +1,96 @@
+"""Documents into a collection over HTTP, two posts at a time, counting what became of each."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from ragstore.cli.batches import MOST_DOCUMENTS, Batch, make_batches
+from ragstore.cli.reading import Item
+from ragstore.client import Client, RagstoreClientError
+from ragstore.ingestion.schemas import DocumentUpsert
+
+IN_FLIGHT = 2
+REFUSED = (400, 413, 422)  # of these documents, not of the next ones
+INDEX = re.compile(r"documents\[(\d+)\]")
+Failure = tuple[str, str]
+Advance = Callable[[int, int], object]
+
+
+@dataclass
+class Outcome:
+    """How many documents ended how, and each failure as (name, reason)."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+    binary: int = 0
+
+    @property
+    def documents(self) -> int:
+        return sum(self.counts.values())
+
+    def fail(self, name: str, reason: str) -> None:
+        self.counts["failed"] += 1
+        self.failures.append((name, reason))
+
+
+def load(
+    client: Client,
+    collection: str,
+    items: Iterable[Item],
+    outcome: Outcome,
+    advance: Advance,
+    *,
+    post_documents: int = MOST_DOCUMENTS,
+) -> None:
+    """Calls `advance(bytes, documents)` after each post. Raises RagstoreClientError when going on is no use."""
+    pending: dict[Future[list[tuple[Item, str, str]]], Batch] = {}
+
+    def collect(done: Iterable[Future[list[tuple[Item, str, str]]]]) -> None:
+        for future in done:
+            batch = pending.pop(future)
+            count(outcome, batch, future.result())
+            advance(batch.size, len(batch.items))
+
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        try:
+            for batch in make_batches(items, post_documents):
+                if len(pending) > IN_FLIGHT:  # one more is ready to go
+                    collect(wait(pending, return_when=FIRST_COMPLETED).done)
+                pending[pool.submit(post, client, collection, batch)] = batch
+            collect(wait(pending).done)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def count(outcome: Outcome, batch: Batch, results: Iterable[tuple[Item, str, str]]) -> None:
+    for item in batch.items:
+        if item.binary:
+            outcome.binary += 1
+        elif item.fault is not None:
+            outcome.fail(item.name, item.fault)
+    for item, status, reason in results:
+        if status == "failed":
+            outcome.fail(item.name, reason)
+        else:
+            outcome.counts[status] += 1
+
+
+def post(client: Client, collection: str, batch: Batch) -> list[tuple[Item, str, str]]:
+    """Each item with its status and, if it failed, the reason."""
+    good = [(one, one.document) for one in batch.items if one.document is not None]
+    if not good:
+        return []
+    documents: list[DocumentUpsert] = [document for _, document in good]
+    try:
+        results = client.upsert_documents(collection, documents).results
+    except RagstoreClientError as error:
+        if error.status not in REFUSED:
+            raise
+        reasons = {int(found[1]): one.message for one in error.errors if (found := INDEX.match(one.path))}
+        return [(item, "failed", reasons.get(index, error.detail)) for index, (item, _) in enumerate(good)]
+    return [
+        (item, one.status, one.error.detail if one.error else "") for (item, _), one in zip(good, results, strict=True)
+    ]

@@ -1,0 +1,143 @@
+"""The calls of the HTTP API that commands, scripts and tests need."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from ragstore.client.chat import ChatCalls
+from ragstore.client.faults import RagstoreClientError
+from ragstore.client.transport import Transport, is_loopback
+from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead
+from ragstore.document.schemas import DocumentRead, DocumentsDeleted
+from ragstore.ingestion.schemas import DocumentUpsert, UpsertResults
+from ragstore.paging import Page
+from ragstore.search.schemas import Mode, SearchResults
+
+Item = TypeVar("Item")
+Filter = Mapping[str, Any]
+
+CONFLICT, NOT_FOUND = 409, 404
+
+
+class Client(ChatCalls):
+    """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
+
+    def __init__(
+        self,
+        url: str,
+        api_key: str,
+        *,
+        timeout: float = 60,
+        retries: int = 4,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {api_key}"},
+            timeout=httpx.Timeout(timeout, connect=5),
+            trust_env=not is_loopback(self.url),
+            transport=transport,
+        )
+        self.transport = Transport(self.url, http, retries)
+
+    def close(self) -> None:
+        self.transport.http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def health(self) -> str:
+        """`ok` when the service and its database answer."""
+        return self.transport.call(dict[str, str], "GET", "/health/ready")["status"]
+
+    def create_collection(self, wanted: CollectionCreate) -> CollectionRead:
+        return self.transport.call(CollectionRead, "POST", "/v1/collections", body=wanted)
+
+    def ensure_collection(self, name: str, *, embedding_model: str | None = None) -> CollectionRead:
+        """The collection as it is, or a new one; `embedding_model` counts for a new one only."""
+        try:
+            return self.read_collection(name)
+        except RagstoreClientError as error:
+            if error.status != NOT_FOUND:
+                raise
+        try:
+            return self.create_collection(CollectionCreate(name, embedding_model=embedding_model))
+        except RagstoreClientError as error:
+            if error.status != CONFLICT:
+                raise
+        return self.read_collection(name)  # somebody else has just made it
+
+    def list_collections(self) -> Iterator[CollectionRead]:
+        return self._walk(Page[CollectionRead], "/v1/collections", {})
+
+    def read_collection(self, name: str) -> CollectionRead:
+        return self.transport.call(CollectionRead, "GET", collection_path(name))
+
+    def delete_collection(self, name: str) -> CollectionDeleted:
+        return self.transport.call(CollectionDeleted, "DELETE", collection_path(name))
+
+    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
+        """Repeated on a broken connection only if every document has a key."""
+        return self.transport.call(
+            UpsertResults,
+            "POST",
+            f"{collection_path(collection)}/documents",
+            body={"documents": documents},
+            repeatable=all(one.key is not None for one in documents),
+        )
+
+    def list_documents(
+        self, collection: str, *, key: str | None = None, filter: Filter | None = None
+    ) -> Iterator[DocumentRead]:
+        """All of them, fetched page by page."""
+        params = {"key": key, "filter": to_json(filter)}
+        return self._walk(Page[DocumentRead], f"{collection_path(collection)}/documents", params)
+
+    def delete_documents(self, collection: str, *, key: str | None = None, filter: Filter | None = None) -> int:
+        """The one with `key`, or all that match `filter`; answers how many there were."""
+        params = {"key": key, "filter": to_json(filter)}
+        path = f"{collection_path(collection)}/documents"
+        return self.transport.call(DocumentsDeleted, "DELETE", path, params=params).deleted
+
+    def search(
+        self,
+        collection: str,
+        query: str | None = None,
+        *,
+        vector: Sequence[float] | str | None = None,
+        mode: Mode | None = None,
+        top_k: int = 10,
+        filter: Filter | None = None,
+    ) -> SearchResults:
+        """By text or by vector; without a mode, the service's own choice."""
+        wanted = {"query": query, "vector": vector, "mode": mode, "top_k": top_k, "filter": filter}
+        body = {name: value for name, value in wanted.items() if value is not None}
+        path = f"{collection_path(collection)}/search"
+        return self.transport.call(SearchResults, "POST", path, body=body, repeatable=True)
+
+    def _walk(self, kind: type[Page[Item]], path: str, params: Mapping[str, Any]) -> Iterator[Item]:
+        cursor: str | None = None
+        while True:
+            page = self.transport.call(kind, "GET", path, params={**params, "cursor": cursor, "limit": 200})
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+
+def collection_path(name: str) -> str:
+    return f"/v1/collections/{quote(name, safe='')}"
+
+
+def to_json(filter: Filter | None) -> str | None:
+    return None if filter is None else msgspec.json.encode(filter).decode()
