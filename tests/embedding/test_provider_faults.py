@@ -113,7 +113,7 @@ async def test_other_bodies_are_refused(provider: Provider, body: bytes, media_t
         ({"retry-after": "86400"}, 60, 60),
         ({"retry-after": "inf"}, 60, 60),
         ({"retry-after": "-3"}, 0, 0),
-        ({"retry-after": formatdate(time.time() + 40, usegmt=True)}, 20, 40),
+        ({"retry-after": "in 40 s"}, 20, 40),
         ({"retry-after": "soon"}, 5, 5),
         ({"retry-after": "nan"}, 5, 5),
         ({}, 5, 5),
@@ -122,6 +122,8 @@ async def test_other_bodies_are_refused(provider: Provider, body: bytes, media_t
 async def test_429_says_when_to_come_back(
     provider: Provider, headers: dict[str, str], least: float, most: float
 ) -> None:
+    if headers.get("retry-after") == "in 40 s":  # a date, from when the test runs
+        headers = {"retry-after": formatdate(time.time() + 40, usegmt=True)}
     provider.script(Fault(status=429, headers=headers))
     with pytest.raises(ProviderUnavailable, match="limiting requests") as caught:
         await provider.embed(["a"])
