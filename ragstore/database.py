@@ -5,11 +5,12 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import event, text
+import asyncpg
+from sqlalchemy import event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -17,9 +18,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ragstore.columns import register_codecs
 from ragstore.database_url import parse_database_url
-from ragstore.errors import DatabaseUnavailable, PoolExhausted, RagstoreError
+from ragstore.errors import DatabaseUnavailable, InternalError, PoolExhausted, RagstoreError
 from ragstore.settings import Settings
 from ragstore.sqlstate import translate_database_error
+
+Plan = Literal["cached", "custom"]
+RawConnection = Any  # asyncpg.Connection: generic to a type checker, not when it runs
+ROLLBACK_SECONDS = 5.0
+LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 def create_engine(url: URL, connect_arguments: dict[str, Any], settings: Settings) -> AsyncEngine:
@@ -37,6 +43,11 @@ def create_engine(url: URL, connect_arguments: dict[str, Any], settings: Setting
     @event.listens_for(engine.sync_engine, "connect")
     def register(dbapi_connection: Any, record: object) -> None:
         dbapi_connection.run_async(register_codecs)
+
+    @event.listens_for(engine.sync_engine, "reset")
+    def leave_nothing_behind(dbapi_connection: Any, record: object, state: object) -> None:
+        """Whatever happened, no transaction, and with it no tenant, goes back to the pool."""
+        dbapi_connection.run_async(roll_back)
 
     return engine
 
@@ -64,37 +75,71 @@ class Database:
     request_pool_timeout: float
 
     @classmethod
-    def connect(cls, url: str, settings: Settings) -> "Database":
-        """Opens no connection yet. Raises ConfigurationError for a URL that cannot be understood."""
+    def connect(cls, url: str, settings: Settings, *, role: str | None = None) -> "Database":
+        """Opens no connection yet. `role` is what every connection acts as: a start-up option, which RESET ROLE
+        does not undo. Raises ConfigurationError for a URL that cannot be understood.
+        """
         parsed, from_url = parse_database_url(url)
         arguments = connect_arguments(settings)
-        arguments["server_settings"] |= from_url.pop("server_settings", {})
+        arguments["server_settings"] |= from_url.pop("server_settings", {}) | ({"role": role} if role else {})
         engine = create_engine(parsed, arguments | from_url, settings)
         return cls(engine, settings.request_pool_timeout)
 
     @asynccontextmanager
-    async def transaction(self, *, wait: float | None = None) -> AsyncIterator[AsyncSession]:
+    async def transaction(
+        self, tenant_id: uuid.UUID | None = None, *, wait: float | None = None, plan: Plan = "cached"
+    ) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed at the end of the block, or rolled back if the block raises.
 
-        Raises PoolExhausted when no connection is free in `wait` seconds (a request's patience by default),
-        and the mapped error of `sqlstate.py` when Postgres refuses a statement or the commit.
+        It sees the rows of `tenant_id`, and without one the rows of nobody. `plan="custom"` plans each statement for
+        its own parameters. Raises PoolExhausted when no connection is free in `wait` seconds (a request's patience by
+        default), and the mapped error of `sqlstate.py` when Postgres refuses a statement or the commit.
         """
         try:
-            async with AsyncSession(self.engine, expire_on_commit=False) as session:
-                await self._check_out(session, self.request_pool_timeout if wait is None else wait)
-                yield session
-                await session.commit()
-        except DBAPIError as error:
+            session, connection = await self._begin(
+                begin_statement(tenant_id, plan), self.request_pool_timeout if wait is None else wait
+            )
+            async with session:
+                try:
+                    yield session
+                    await session.flush()
+                    await commit(connection)
+                except BaseException:
+                    await asyncio.shield(roll_back(connection))
+                    raise
+        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise translate_database_error(error) from error
-        except (ConnectionError, OSError) as error:
+        except OSError as error:
             raise DatabaseUnavailable(retry_after=1) from error
 
-    async def _check_out(self, session: AsyncSession, wait: float) -> None:
+    async def _begin(self, statement: str, wait: float) -> tuple[AsyncSession, RawConnection]:
+        """A session in a transaction. Nothing was done yet, so a connection that turns out dead is replaced, with all
+        that are idle, and the database asked once more: a restart of Postgres fails no request that comes after it.
+        """
+        # The driver's own BEGIN would be a round trip of its own: ours carries the tenant along.
+        unmanaged = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        for again in (True, False):
+            session = AsyncSession(unmanaged, expire_on_commit=False)
+            try:
+                connection = await self._check_out(session, wait)
+                await connection.execute(statement)
+            except BaseException as error:
+                await asyncio.shield(session.close())
+                if not (again and isinstance(error, LOST)):
+                    raise
+                await self.engine.dispose()
+            else:
+                return session, connection
+        raise AssertionError("unreachable")
+
+    async def _check_out(self, session: AsyncSession, wait: float) -> RawConnection:
         try:
             async with asyncio.timeout(wait):
-                await session.connection()
+                pooled = await (await session.connection()).get_raw_connection()
         except (TimeoutError, PoolTimeout) as error:
             raise self._explain_timeout() from error
+        connection: RawConnection = pooled.driver_connection
+        return connection
 
     def _explain_timeout(self) -> RagstoreError:
         pool = self.engine.pool
@@ -103,12 +148,41 @@ class Database:
         return PoolExhausted(retry_after=1)
 
     async def ping(self) -> None:
-        """Raises a RagstoreError when the database does not answer a statement."""
-        async with self.transaction() as session:
-            await (await session.connection()).execute(text("SELECT 1"))
+        """Raises a RagstoreError when the database does not answer."""
+        async with self.transaction():
+            pass
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def begin_statement(tenant_id: uuid.UUID | None, plan: Plan) -> str:
+    """Set for this transaction only, and as text: `set_config` would not reach the shards of a distributed table.
+
+    A UUID holds nothing but hexadecimal digits and hyphens.
+    """
+    statements = ["BEGIN"]
+    if tenant_id is not None:
+        statements.append(f"SET LOCAL app.tenant = '{uuid.UUID(str(tenant_id))}'")
+    if plan == "custom":
+        statements.append("SET LOCAL plan_cache_mode = force_custom_plan")
+    return "; ".join(statements)
+
+
+async def commit(connection: RawConnection) -> None:
+    """Postgres answers ROLLBACK, not an error, to the COMMIT of a transaction in which a statement failed."""
+    if await connection.execute("COMMIT") != "COMMIT":
+        raise InternalError("The transaction was rolled back: a statement in it had failed.")
+
+
+async def roll_back(connection: RawConnection) -> None:
+    """A connection that cannot even do this is cut: the pool replaces it."""
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    try:
+        await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+        connection.terminate()
 
 
 @dataclass(frozen=True)
@@ -119,9 +193,9 @@ class TenantDatabase:
     tenant_id: uuid.UUID
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        async with self.database.transaction() as session:
+    async def transaction(self, *, plan: Plan = "cached") -> AsyncIterator[AsyncSession]:
+        async with self.database.transaction(self.tenant_id, plan=plan) as session:
             yield session
 
 
-__all__ = ["AsyncSession", "Database", "InterfaceError", "TenantDatabase"]
+__all__ = ["AsyncSession", "Database", "TenantDatabase"]

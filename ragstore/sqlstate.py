@@ -1,6 +1,6 @@
 """Postgres' SQLSTATEs to what a client is told. Classes of exceptions differ by driver; the five letters do not."""
 
-from sqlalchemy.exc import DBAPIError
+import asyncpg
 
 from ragstore.errors import (
     Conflict,
@@ -32,6 +32,10 @@ BY_STATE: dict[str, type[RagstoreError]] = {
     "23505": Conflict,
     "23514": Unprocessable,
     "25006": DatabaseUnavailable,
+    "28000": DatabaseUnavailable,  # these four: when a connection is made
+    "28P01": DatabaseUnavailable,
+    "3D000": DatabaseUnavailable,
+    "55000": DatabaseUnavailable,
     "25P03": Unavailable,
     "25P04": Unavailable,
     "40001": Unavailable,
@@ -68,10 +72,11 @@ def find_sqlstate(error: BaseException) -> str | None:
     return None
 
 
-def translate_database_error(error: DBAPIError) -> RagstoreError:
+def translate_database_error(error: Exception) -> RagstoreError:
     """What to tell the client: never SQL, values or names. A state nobody expected is our fault, a 500."""
     state = find_sqlstate(error)
     if state is None:
-        return DatabaseUnavailable(retry_after=RETRY_SOON) if error.connection_invalidated else InternalError()
+        lost = isinstance(error, asyncpg.InterfaceError) or getattr(error, "connection_invalidated", False)
+        return DatabaseUnavailable(retry_after=RETRY_SOON) if lost else InternalError()
     kind = BY_STATE.get(state) or (DatabaseUnavailable if state.startswith("08") else InternalError)
     return kind(DETAILS.get(state), retry_after=RETRY_SOON if kind.status == 503 else None)
