@@ -14,7 +14,8 @@ import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
 from ragstore.columns import Code, Vector
 from ragstore.database import Database
-from ragstore.settings import load_settings
+from ragstore.roles import Roles, ensure_roles
+from ragstore.settings import Settings, load_settings
 
 
 def render_type(kind: str, item: Any, autogenerate: Any) -> str | Literal[False]:
@@ -37,6 +38,14 @@ def run_on(connection: Connection) -> None:
         context.run_migrations()
 
 
+def run_with_roles(connection: Connection, settings: Settings) -> None:
+    roles = Roles(settings.app_role)
+    ensure_roles(connection, roles)
+    connection.commit()
+    context.config.attributes |= {"app_role": roles.app, "definer_role": roles.definer}
+    run_on(connection)
+
+
 async def run_alone() -> None:
     """Without a connection handed over by `ragstore.migrate`: the settings say where."""
     settings = load_settings()
@@ -45,7 +54,7 @@ async def run_alone() -> None:
         raise SystemExit("Set RAGSTORE_DATABASE_URL, or run `ragstore migrate`, which knows the embedded server.")
     database = Database.connect(url.get_secret_value(), settings)
     async with database.engine.connect() as connection:
-        await connection.run_sync(run_on)
+        await connection.run_sync(run_with_roles, settings)
         await connection.commit()
     await database.close()
 

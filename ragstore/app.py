@@ -28,12 +28,13 @@ from ragstore.settings import Settings, load_settings
 from ragstore.state import AppState
 from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_scope
 from ragstore.tenant.service import Authenticator
+from ragstore.walls import check_walls
 
 
 def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) -> AppState:
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
-    database = Database.connect(settings.database_url.get_secret_value(), settings)
+    database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
     return AppState(
         settings=settings,
         database=database,
@@ -45,11 +46,12 @@ def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) ->
 
 @asynccontextmanager
 async def run_state(state: AppState) -> AsyncIterator[None]:
-    """Raises ConfigurationError when the database is not at this version's schema."""
-    revision = await current_revision(state.database)
-    if revision != latest_revision():
+    """Raises ConfigurationError when the database is not at this version's schema, or its walls are open."""
+    try:
+        await check_schema(state.database)
+    except BaseException:
         await state.database.close()
-        raise ConfigurationError(f"The database is at revision {revision}; run `ragstore migrate` first.")
+        raise
     state.vacuum.start()
     try:
         await state.embedders.load()
@@ -58,6 +60,13 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         await state.vacuum.stop()
         await state.embedders.close()
         await state.database.close()
+
+
+async def check_schema(database: Database) -> None:
+    revision = await current_revision(database)
+    if revision != latest_revision():
+        raise ConfigurationError(f"The database is at revision {revision}; run `ragstore migrate` first.")
+    await check_walls(database)
 
 
 def create_app(settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None) -> Litestar:

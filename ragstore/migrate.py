@@ -8,9 +8,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from ragstore.database import Database
+from ragstore.roles import Roles, ensure_roles
+from ragstore.sqlstate import find_sqlstate
 
+MADE_MEANWHILE = ("23505", "42710", "XX000")  # XX000: tuple concurrently updated
+MOST_TRIES = 5
 LOCK = 0x7261677374  # "ragst": any number, the same for every process that migrates
 
 
@@ -40,16 +45,19 @@ def list_revisions() -> list[str]:
     return [one.revision for one in reversed(list(script.walk_revisions()))]
 
 
-async def migrate(database: Database, revision: str = "head") -> str | None:
+async def migrate(database: Database, roles: Roles, revision: str = "head") -> str | None:
     """Upgrade, or downgrade for a revision such as `-1` or `base`; answers the revision reached.
 
-    Processes that start together wait for one another on an advisory lock.
+    `database` is the owner's. Processes that start together wait for one another on an advisory lock, which is of one
+    database; roles are of the whole cluster, so making one that was made meanwhile is tried again.
     """
     async with database.engine.connect() as connection:
         await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
         await connection.commit()
         try:
-            await connection.run_sync(run_alembic, revision)
+            await connection.run_sync(make_roles, roles)
+            await connection.commit()
+            await connection.run_sync(run_alembic, roles, revision)
             reached = await connection.run_sync(read_revision)
             await connection.commit()
         finally:
@@ -58,9 +66,21 @@ async def migrate(database: Database, revision: str = "head") -> str | None:
     return reached
 
 
-def run_alembic(connection: Connection, revision: str) -> None:
+def make_roles(connection: Connection, roles: Roles) -> None:
+    for _ in range(MOST_TRIES - 1):
+        try:
+            with connection.begin_nested():
+                ensure_roles(connection, roles)
+                return
+        except DBAPIError as error:  # another database of the cluster makes them at this moment
+            if find_sqlstate(error) not in MADE_MEANWHILE:
+                raise
+    ensure_roles(connection, roles)
+
+
+def run_alembic(connection: Connection, roles: Roles, revision: str) -> None:
     config = make_config()
-    config.attributes["connection"] = connection
+    config.attributes |= {"connection": connection, "app_role": roles.app, "definer_role": roles.definer}
     if is_downgrade(revision, read_revision(connection)):
         command.downgrade(config, revision)
     else:

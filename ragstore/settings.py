@@ -34,6 +34,11 @@ class Settings(BaseSettings):
         default=None,
         description="The role that owns the tables: migrations, index builds, vacuum. Unset: `RAGSTORE_DATABASE_URL`.",
     )
+    app_role: str = Field(
+        default="ragstore_app",
+        pattern=r"^[a-z_][a-z0-9_]{0,50}$",
+        description="Role the service acts as: it owns nothing and sees one tenant at a time. `migrate` makes it.",
+    )
     data_dir: Path = Field(default=Path(".ragstore"), description="Embedded database, admin key and server address.")
     memory_mb: int | None = Field(
         default=None,

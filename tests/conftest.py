@@ -15,18 +15,19 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from ragstore.app import create_app
+from ragstore.columns import new_id
 from ragstore.database import Database
 from ragstore.embedded import start_embedded
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.logs import configure_logs
 from ragstore.migrate import migrate
+from ragstore.roles import Roles
 from ragstore.settings import Settings
-from ragstore.tenant.schemas import Scope
-from ragstore.tenant.service import add_key, ensure_first_tenant
-from ragstore.tenant.tables import Tenant
+from ragstore.tenant.service import add_tenant, ensure_first_tenant
 
 ADMIN_KEY = "sesame"
 TEMPLATE = "ragstore_template"
+ROLES = Roles("ragstore_app")
 
 for variable in [name for name in os.environ if name.startswith("RAGSTORE_") and "_TEST_" not in name]:
     del os.environ[variable]  # a test says what it wants; the machine's settings are not part of it
@@ -96,9 +97,8 @@ def template(server_url: str, run_dir: Path) -> str:
         await run_on_server(server_url, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
         url = on_database(server_url, name)
         database = Database.connect(url, make_settings(url))
-        await migrate(database)
-        async with database.transaction() as session:
-            await ensure_first_tenant(session, ADMIN_KEY)
+        await migrate(database, ROLES)
+        await ensure_first_tenant(database, ADMIN_KEY, keep=print)
         await database.close()
 
     with FileLock(run_dir / "template.lock"):
@@ -127,6 +127,7 @@ async def empty_database_url(server_url: str) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
+    """As the owner of everything, past every wall."""
     database = Database.connect(database_url, make_settings(database_url))
     yield database
     await database.close()
@@ -181,11 +182,9 @@ async def wide_client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture
 async def stranger_key(database: Database) -> str:
     """The admin key of another tenant."""
-    async with database.transaction() as session:
-        tenant = Tenant(name="stranger")
-        session.add(tenant)
-        await session.flush()
-        return await add_key(session, tenant.id, "stranger", [Scope.ADMIN])
+    tenant_id = new_id()
+    async with database.transaction(tenant_id) as session:
+        return await add_tenant(session, tenant_id, "stranger")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ragstore.app import make_state, run_state
 from ragstore.database import Database
 from ragstore.errors import ConfigurationError
 from ragstore.migrate import current_revision, latest_revision, list_revisions, migrate
-from tests.conftest import make_settings
+from tests.conftest import ROLES, make_settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -46,14 +46,14 @@ async def test_the_migrations_make_what_the_tables_say(database: Database) -> No
 async def test_every_revision_goes_down_and_up_again(empty_database_url: str) -> None:
     database = connect(empty_database_url)
     for revision in list_revisions():
-        assert await migrate(database, revision) == revision
+        assert await migrate(database, ROLES, revision) == revision
         before = await list_tables(database)
-        await migrate(database, "-1")
-        assert await migrate(database, revision) == revision
+        await migrate(database, ROLES, "-1")
+        assert await migrate(database, ROLES, revision) == revision
         assert await list_tables(database) == before
-    assert await migrate(database, "base") is None
+    assert await migrate(database, ROLES, "base") is None
     assert await list_tables(database) == {"alembic_version"}
-    assert await migrate(database) == latest_revision()
+    assert await migrate(database, ROLES) == latest_revision()
     await database.close()
 
 
@@ -68,7 +68,7 @@ async def test_the_alembic_command_does_the_same(empty_database_url: str) -> Non
 
 async def test_processes_that_migrate_at_once_wait_for_each_other(empty_database_url: str) -> None:
     databases = [connect(empty_database_url) for _ in range(4)]
-    reached = await asyncio.gather(*(migrate(database) for database in databases))
+    reached = await asyncio.gather(*(migrate(database, ROLES) for database in databases))
     assert set(reached) == {latest_revision()}
     for database in databases:
         await database.close()

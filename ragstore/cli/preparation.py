@@ -15,6 +15,7 @@ from ragstore.database import Database
 from ragstore.embedded.server import start_embedded
 from ragstore.errors import ConfigurationError, DatabaseUnavailable
 from ragstore.migrate import migrate
+from ragstore.roles import choose_roles
 from ragstore.settings import Settings
 from ragstore.tenant.service import ensure_first_tenant
 
@@ -32,7 +33,7 @@ def run_database(settings: Settings) -> Iterator[Settings]:
 def migrate_database(settings: Settings, revision: str) -> str | None:
     async def run() -> str | None:
         async with connect_as_owner(settings) as database:
-            return await migrate(database, revision)
+            return await migrate(database, choose_roles(settings), revision)
 
     return asyncio.run(run())
 
@@ -42,26 +43,24 @@ def prepare_database(settings: Settings) -> Path | None:
 
     async def run() -> Path | None:
         async with connect_as_owner(settings) as database:
-            await migrate(database)
+            await migrate(database, choose_roles(settings))
             return await ensure_admin_key(database, settings)
 
     return asyncio.run(run())
 
 
-async def ensure_admin_key(database: Database, settings: Settings) -> Path | None:
+async def ensure_admin_key(owner: Database, settings: Settings) -> Path | None:
     chosen = settings.admin_key.get_secret_value() if settings.admin_key is not None else None
-    async with database.transaction() as session:
-        key = await ensure_first_tenant(session, chosen)
-        if key is None:
-            return None
-        # Before the commit: a key that is stored but written nowhere could never be used.
-        path = settings.data_dir / KEY_FILE
+    path = settings.data_dir / KEY_FILE
+
+    def keep(key: str) -> None:
         try:
             settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(path, f"{key}\n".encode())
         except OSError as error:
             raise ConfigurationError(f"The admin key cannot be written to {path}: {error.strerror}.") from None
-    return path
+
+    return path if await ensure_first_tenant(owner, chosen, keep) else None
 
 
 @asynccontextmanager

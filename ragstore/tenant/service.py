@@ -3,9 +3,10 @@
 import hmac
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from ragstore.columns import new_id
 from ragstore.database import AsyncSession, Database
 from ragstore.errors import NotAuthenticated
 from ragstore.tenant import queries
@@ -66,20 +67,30 @@ async def add_key(
     return key
 
 
-async def ensure_first_tenant(session: AsyncSession, admin_key: str | None) -> str | None:
-    """On a database without tenants make `default` and its admin key, and answer a key nobody chose.
+async def ensure_first_tenant(owner: Database, admin_key: str | None, keep: Callable[[str], None]) -> bool:
+    """On a database without tenants make `default` and its admin key; says whether a key nobody chose was made.
 
-    A chosen admin key that the default tenant does not have yet is added; one that was revoked stays so.
+    `keep` gets such a key before the commit: one that is stored but written nowhere could never be used. A chosen
+    key that the default tenant does not have yet is added; one that was revoked stays so.
     """
-    tenant = await queries.find_tenant(session, DEFAULT_TENANT)
-    if tenant is None and await queries.list_tenant_ids(session):
-        return None  # somebody arranged the tenants; do not add one
-    if tenant is None:
-        tenant = Tenant(name=DEFAULT_TENANT)
-        session.add(tenant)
-        await session.flush()
-        key = await add_key(session, tenant.id, "first admin key", [Scope.ADMIN], admin_key)
-        return None if admin_key else key
-    if admin_key and not await queries.has_key(session, find_prefix(admin_key)):
-        await add_key(session, tenant.id, "RAGSTORE_ADMIN_KEY", [Scope.ADMIN], admin_key)
-    return None
+    new = new_id()
+    async with owner.transaction(new) as session:
+        await queries.lock_tenants(session)
+        if not await queries.list_tenants(session):
+            key = await add_tenant(session, new, DEFAULT_TENANT, admin_key)
+            if admin_key is None:
+                keep(key)
+            return admin_key is None
+        tenant_id = await queries.find_tenant_id(session, DEFAULT_TENANT)
+    if tenant_id is not None and admin_key is not None:
+        async with owner.transaction(tenant_id) as session:
+            if not await queries.has_key(session, find_prefix(admin_key)):
+                await add_key(session, tenant_id, "RAGSTORE_ADMIN_KEY", [Scope.ADMIN], admin_key)
+    return False  # somebody arranged the tenants: none is added
+
+
+async def add_tenant(session: AsyncSession, tenant_id: uuid.UUID, name: str, admin_key: str | None = None) -> str:
+    """A tenant and its first admin key, which is answered. The transaction is that tenant's."""
+    session.add(Tenant(id=tenant_id, name=name))
+    await session.flush()
+    return await add_key(session, tenant_id, "first admin key", [Scope.ADMIN], admin_key)

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from ragstore.tenant.keys import digest_key, find_prefix, make_key
 from ragstore.tenant.schemas import Scope
 from ragstore.tenant.service import add_key, ensure_first_tenant
 from tests.builders import make_collection, open_session, problem_of, upsert
-from tests.conftest import ADMIN_KEY, running
+from tests.conftest import ADMIN_KEY, make_settings, running
 
 
 async def make_key_with(database: Database, *scopes: Scope) -> str:
@@ -145,14 +146,32 @@ async def test_the_same_names_live_beside_each_other(client: httpx.AsyncClient, 
 
 
 async def test_the_first_start_makes_a_tenant_and_a_key_only_once(database: Database) -> None:
+    kept: list[str] = []
+
+    async def count_keys() -> int:
+        async with database.transaction() as session:
+            return int(await (await session.connection()).scalar(text("SELECT count(*) FROM api_key")) or 0)
+
+    assert not await ensure_first_tenant(database, ADMIN_KEY, kept.append)
+    assert await count_keys() == 1
+    assert not await ensure_first_tenant(database, "another one", kept.append)
+    assert await count_keys() == 2
     async with database.transaction() as session:
-        assert await ensure_first_tenant(session, ADMIN_KEY) is None
         connection = await session.connection()
-        assert await connection.scalar(text("SELECT count(*) FROM api_key")) == 1
-        assert await ensure_first_tenant(session, "another one") is None
-        assert await connection.scalar(text("SELECT count(*) FROM api_key")) == 2
         await connection.execute(text("DELETE FROM api_key"))
         await connection.execute(text("DELETE FROM tenant"))
-        generated = await ensure_first_tenant(session, None)
-        assert generated is not None
-        assert find_prefix(generated).startswith("rs_")
+    assert await ensure_first_tenant(database, None, kept.append)
+    assert [find_prefix(key)[:3] for key in kept] == ["rs_"]
+
+
+async def test_processes_that_start_at_once_on_a_new_database_make_one_tenant(database_url: str) -> None:
+    databases = [Database.connect(database_url, make_settings(database_url)) for _ in range(4)]
+    async with databases[0].transaction() as session:
+        connection = await session.connection()
+        await connection.execute(text("DELETE FROM api_key"))
+        await connection.execute(text("DELETE FROM tenant"))
+    kept: list[str] = []
+    made = await asyncio.gather(*(ensure_first_tenant(one, None, kept.append) for one in databases))
+    assert sum(made) == len(kept) == 1
+    for one in databases:
+        await one.close()
