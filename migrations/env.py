@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 import ragstore.chat.tables
 import ragstore.collection.tables
 import ragstore.document.tables
+import ragstore.idempotency.tables
 import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
 from ragstore.columns import Code, Vector
@@ -42,7 +43,7 @@ def run_with_roles(connection: Connection, settings: Settings) -> None:
     roles = Roles(settings.app_role)
     ensure_roles(connection, roles)
     connection.commit()
-    context.config.attributes |= {"app_role": roles.app, "definer_role": roles.definer}
+    context.config.attributes |= roles.by_purpose()
     run_on(connection)
 
 

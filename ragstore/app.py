@@ -20,13 +20,14 @@ from ragstore.document.vacuum import Vacuum
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError
+from ragstore.idempotency.hook import check_idempotency, release_claim
 from ragstore.logs import log_requests
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
 from ragstore.problems import render_problem
 from ragstore.settings import Settings, load_settings
 from ragstore.state import AppState
-from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_scope
+from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_known_query, require_scope
 from ragstore.tenant.service import Authenticator
 from ragstore.walls import check_walls
 
@@ -85,6 +86,7 @@ def create_app(settings: Settings | None = None, *, embedders: EmbedderRegistry 
         middleware=[DefineMiddleware(ApiKeyAuthentication)],
         guards=[require_scope],
         exception_handlers=make_exception_handlers(),
+        after_exception=[release_claim],
         lifespan=[lifespan],
         openapi_config=make_openapi(),
         request_max_body_size=settings.max_body_bytes,
@@ -107,7 +109,8 @@ def make_api() -> Router:
             ragstore.chat.routes.sessions,
             ragstore.chat.routes.messages,
         ],
-        guards=[require_json],
+        guards=[require_json, require_known_query],
+        before_request=check_idempotency,
     )
 
 

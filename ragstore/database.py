@@ -25,7 +25,9 @@ from ragstore.sqlstate import translate_database_error
 Plan = Literal["cached", "custom"]
 RawConnection = Any  # asyncpg.Connection: generic to a type checker, not when it runs
 ROLLBACK_SECONDS = 5.0
-LOST = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+# InternalClientError: the server said good-bye at the moment we began to speak
+BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+LOST = (OSError, *BROKEN, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
 
 
 def create_engine(url: URL, connect_arguments: dict[str, Any], settings: Settings) -> AsyncEngine:
@@ -107,7 +109,7 @@ class Database:
                 except BaseException:
                     await asyncio.shield(roll_back(connection))
                     raise
-        except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (DBAPIError, asyncpg.PostgresError, *BROKEN) as error:
             raise translate_database_error(error) from error
         except OSError as error:
             raise DatabaseUnavailable(retry_after=1) from error
@@ -125,6 +127,8 @@ class Database:
                 await connection.execute(statement)
             except BaseException as error:
                 await asyncio.shield(session.close())
+                if isinstance(error, DBAPIError):  # no connection could be made
+                    raise DatabaseUnavailable(retry_after=1) from error
                 if not (again and isinstance(error, LOST)):
                     raise
                 await self.engine.dispose()
@@ -181,7 +185,7 @@ async def roll_back(connection: RawConnection) -> None:
         return
     try:
         await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+    except (asyncpg.PostgresError, *BROKEN, OSError):
         connection.terminate()
 
 

@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from ragstore.database import TenantDatabase
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.idempotency.hook import provide_recorder
 from ragstore.ingestion.service import IngestionService
 from ragstore.search.service import SearchService
 from ragstore.state import AppState
@@ -30,7 +31,8 @@ async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
 
 async def provide_ingestion(request: AnyRequest) -> IngestionService:
     state = read_state(request)
-    return IngestionService(await provide_tenant_database(request), state.embedders, state.vacuum)
+    recorder = await provide_recorder(request)
+    return IngestionService(await provide_tenant_database(request), state.embedders, state.vacuum, recorder)
 
 
 async def provide_search(request: AnyRequest) -> SearchService:
@@ -43,6 +45,7 @@ def make_dependencies() -> dict[str, Provide]:
     return {
         "tenant_database": Provide(provide_tenant_database),
         "embedders": Provide(provide_embedders),
+        "recorder": Provide(provide_recorder),
         "ingestion": Provide(provide_ingestion),
         "search_service": Provide(provide_search),
     }

@@ -8,10 +8,10 @@ RagstoreError
 ├── NotAllowed 403
 ├── NotFound 404
 ├── MethodNotAllowed 405
-├── Conflict 409
+├── Conflict 409 ── IdempotencyInFlight
 ├── BodyTooLarge 413
 ├── UnsupportedMediaType 415
-├── Unprocessable 422 ── InvalidFilter, InvalidVector, InvalidDocument
+├── Unprocessable 422 ── InvalidFilter, InvalidVector, InvalidDocument, IdempotencyMismatch
 ├── TooManyRequests 429
 ├── InternalError 500
 ├── ProviderFailed 502
@@ -111,6 +111,12 @@ class Conflict(RagstoreError):
     status, slug = 409, "conflict"
 
 
+class IdempotencyInFlight(Conflict):
+    """The first request with this Idempotency-Key is still running"""
+
+    slug = "idempotency-in-flight"
+
+
 class BodyTooLarge(RagstoreError):
     """The request body is too large"""
 
@@ -127,6 +133,12 @@ class Unprocessable(RagstoreError):
     """The request was understood but cannot be carried out"""
 
     status, slug = 422, "unprocessable"
+
+
+class IdempotencyMismatch(Unprocessable):
+    """The Idempotency-Key was used for another request"""
+
+    slug = "idempotency-mismatch"
 
 
 class InvalidFilter(Unprocessable):

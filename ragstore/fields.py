@@ -44,6 +44,8 @@ def check_metadata(path: str, metadata: Mapping[str, Any] | None) -> Iterator[Fi
             yield FieldError(where, f"must not be nested deeper than {DEEPEST_METADATA}")
             return
         yield from check_scalar(where, value)
+        if size > LARGEST_METADATA:
+            break
         inside = list(list_inside(where, value))
         waiting.extend((at, one, depth + 1) for at, one in inside)
         size += len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 1

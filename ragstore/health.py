@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 from litestar import Request, Router, get
 
-from ragstore.errors import RagstoreError, Unavailable
+from ragstore.errors import PoolExhausted, RagstoreError, Unavailable
 from ragstore.state import AppState
 from ragstore.tenant.guard import PUBLIC
 
@@ -29,6 +29,8 @@ async def check_readiness(request: Request[None, None, AppState]) -> Health:  # 
     try:
         async with asyncio.timeout(PATIENCE):
             await state.database.ping()
+    except PoolExhausted:
+        pass  # busy is not broken: taking a busy replica away would only make the others busier
     except (TimeoutError, RagstoreError) as error:
         raise Unavailable("The database does not answer.", retry_after=1) from error
     return Health("ok")

@@ -80,7 +80,7 @@ def make_roles(connection: Connection, roles: Roles) -> None:
 
 def run_alembic(connection: Connection, roles: Roles, revision: str) -> None:
     config = make_config()
-    config.attributes |= {"connection": connection, "app_role": roles.app, "definer_role": roles.definer}
+    config.attributes |= {"connection": connection} | roles.by_purpose()
     if is_downgrade(revision, read_revision(connection)):
         command.downgrade(config, revision)
     else:

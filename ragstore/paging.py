@@ -2,13 +2,12 @@
 
 import base64
 import binascii
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from ragstore.errors import InvalidCursor
 
-Position = TypeVar("Position")
 Item = TypeVar("Item")
 
 DEFAULT_LIMIT = 50
@@ -26,8 +25,8 @@ def encode_cursor(position: object) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
 
 
-def decode_cursor(cursor: str, kind: type[Position]) -> Position:
-    """The position a cursor names. Raises InvalidCursor for anything `encode_cursor` did not make."""
+def decode_cursor(cursor: str, kind: Any) -> Any:
+    """The position, of type `kind`, that a cursor names. Raises InvalidCursor for what `encode_cursor` did not make."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         return msgspec.json.decode(raw, type=kind)

@@ -1,4 +1,6 @@
-"""The roles of the cluster: one that the service acts as and that owns nothing, one that owns what crosses tenants."""
+"""The roles of the cluster: one that the service acts as and that owns nothing, one that owns what crosses tenants, one
+that only reads.
+"""
 
 import re
 from dataclasses import dataclass
@@ -28,6 +30,15 @@ class Roles:
     def definer(self) -> str:
         return f"{self.app}_definer"
 
+    @property
+    def reader(self) -> str:
+        """For reports: it sees the views of the schema `ragstore`, and of the tables what they show."""
+        return f"{self.app}_reader"
+
+    def by_purpose(self) -> dict[str, str]:
+        """As migrations know them."""
+        return {"app_role": self.app, "definer_role": self.definer, "reader_role": self.reader}
+
     def __post_init__(self) -> None:
         for name in filter(None, (self.app, self.login)):
             if not ROLE_NAME.fullmatch(name):
@@ -45,7 +56,7 @@ def choose_roles(settings: Settings) -> Roles:
 def ensure_roles(connection: Connection, roles: Roles) -> None:
     """Make the roles that are missing. Raises ConfigurationError with the statements when the owner may not."""
     try:
-        for name in (roles.app, roles.definer):
+        for name in (roles.app, roles.definer, roles.reader):
             ensure_role(connection, name)
         if roles.login and roles.login != roles.app:
             connection.execute(text(f"GRANT {roles.app} TO {roles.login} WITH SET TRUE"))
@@ -53,8 +64,9 @@ def ensure_roles(connection: Connection, roles: Roles) -> None:
         if find_sqlstate(error) != NO_RIGHT:
             raise
         raise ConfigurationError(
-            f"The owner may not make roles. As a superuser run: CREATE ROLE {roles.app} NOLOGIN; CREATE ROLE"
-            f" {roles.definer} NOLOGIN; GRANT {roles.app}, {roles.definer} TO <owner> WITH ADMIN TRUE, SET TRUE;"
+            f"The owner may not make roles. As a superuser run: CREATE ROLE {roles.app}; CREATE ROLE {roles.definer};"
+            f" CREATE ROLE {roles.reader}; GRANT {roles.app}, {roles.definer}, {roles.reader} TO <owner>"
+            " WITH ADMIN TRUE, SET TRUE, INHERIT FALSE;"
         ) from error
 
 

@@ -1,5 +1,6 @@
-"""Forced row-level security on every tenant table; what crosses tenants goes through named functions."""
+"""Forced row-level security on every tenant table, cross-tenant functions, and records of idempotent requests."""
 
+import sqlalchemy as sa
 from alembic import context, op
 
 revision = "0002"
@@ -20,6 +21,7 @@ TABLES = (
     "job",
     "chat_session",
     "chat_message",
+    "idempotency_record",
 )
 # No sub-select: it fails on a distributed table. After a transaction the setting is '', not NULL.
 MINE = "nullif(current_setting('app.tenant', true), '')::uuid"
@@ -48,6 +50,7 @@ AS $$ SELECT t.id, t.name, t.created_at FROM public.tenant t ORDER BY t.name $$
 def upgrade() -> None:
     app, definer = context.config.attributes["app_role"], context.config.attributes["definer_role"]
     op.execute(f"GRANT USAGE ON SCHEMA public TO {app}, {definer}")
+    create_idempotency_record()
     for table in TABLES:
         protect(table, "tenant_id")
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {app}")
@@ -69,6 +72,25 @@ def upgrade() -> None:
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {definer}")
 
 
+def create_idempotency_record() -> None:
+    op.create_table(
+        "idempotency_record",
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("api_key_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.Text(collation="C"), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("claim", sa.Uuid(), nullable=False),
+        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("status", sa.SmallInteger(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.CheckConstraint("state IN ('running', 'done')", name=op.f("ck_idempotency_record_state")),
+        sa.PrimaryKeyConstraint("tenant_id", "api_key_id", "key", name=op.f("pk_idempotency_record")),
+    )
+    op.create_index("ix_idempotency_record_age", "idempotency_record", ["created_at"])
+
+
 def protect(table: str, column: str) -> None:
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
@@ -87,5 +109,6 @@ def downgrade() -> None:
         op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
         op.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
         op.execute(f"REVOKE ALL ON {table} FROM {app}")
+    op.drop_table("idempotency_record")
     op.execute(f"REVOKE ALL ON alembic_version FROM {app}")
     op.execute(f"REVOKE USAGE ON SCHEMA public FROM {app}, {definer}")

@@ -19,9 +19,13 @@ from ragstore.chat.schemas import (
 )
 from ragstore.chat.service import ChatService, to_appended
 from ragstore.database import TenantDatabase
+from ragstore.idempotency.service import Recorder
 from ragstore.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from ragstore.tenant.guard import READ, WRITE
 
+LAST = 2**31 - 1
+Before = Annotated[int | None, QueryParameter(ge=1, le=LAST, description="Only positions below this.")]
+After = Annotated[int | None, QueryParameter(ge=0, le=LAST, description="The first above this position.")]
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST_MESSAGES)]
 Format = Annotated[Literal["openai"] | None, QueryParameter(description="`openai`: a bare list of role and content.")]
 Messages = Page[MessageRead] | list[OpenAIMessage]
@@ -29,12 +33,13 @@ Messages = Page[MessageRead] | list[OpenAIMessage]
 
 @post("/", opt=WRITE, responses=None)
 async def open_session(
-    data: JSONBody[SessionCreate], tenant_database: NamedDependency[TenantDatabase]
+    data: JSONBody[SessionCreate], tenant_database: NamedDependency[TenantDatabase], recorder: NamedDependency[Recorder]
 ) -> Response[SessionRead]:
     """201 for a new session; 200 with the one that has this key already."""
     async with tenant_database.transaction() as session:
         opened, created = await ChatService(session, tenant_database.tenant_id).open_session(data)
-    return Response(opened, status_code=201 if created else 200)
+        status = 201 if created else 200
+        return Response(await recorder.answer(session, opened, status=status), status_code=status)
 
 
 @get("/", opt=READ)
@@ -56,35 +61,47 @@ async def read_session(session_id: FromPath[UUID], tenant_database: NamedDepende
 
 @patch("/{session_id:uuid}", opt=WRITE)
 async def update_session(
-    session_id: FromPath[UUID], data: JSONBody[SessionUpdate], tenant_database: NamedDependency[TenantDatabase]
+    session_id: FromPath[UUID],
+    data: JSONBody[SessionUpdate],
+    tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> SessionRead:
     async with tenant_database.transaction() as session:
-        return await ChatService(session, tenant_database.tenant_id).update_session(session_id, data)
+        done = await ChatService(session, tenant_database.tenant_id).update_session(session_id, data)
+        return await recorder.answer(session, done)
 
 
 @delete("/{session_id:uuid}", opt=WRITE)
-async def delete_session(session_id: FromPath[UUID], tenant_database: NamedDependency[TenantDatabase]) -> None:
+async def delete_session(
+    session_id: FromPath[UUID], tenant_database: NamedDependency[TenantDatabase], recorder: NamedDependency[Recorder]
+) -> None:
     """With its messages."""
     async with tenant_database.transaction() as session:
         await ChatService(session, tenant_database.tenant_id).delete_session(session_id)
+        await recorder.answer(session, None)
 
 
 @post("/{session_id:uuid}/messages", opt=WRITE)
 async def append_messages(
-    session_id: FromPath[UUID], data: JSONBody[MessageAppend], tenant_database: NamedDependency[TenantDatabase]
+    session_id: FromPath[UUID],
+    data: JSONBody[MessageAppend],
+    tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> MessageRead | MessagesAppended:
     """One message, or several which are stored together."""
     async with tenant_database.transaction() as session:
         stored = await ChatService(session, tenant_database.tenant_id).append(session_id, data)
-    return to_appended(stored, data)
+        return await recorder.answer(session, to_appended(stored, data))
 
 
 @get("/{session_id:uuid}/messages", opt=READ)
 async def list_messages(
     session_id: FromPath[UUID],
     tenant_database: NamedDependency[TenantDatabase],
-    before: Annotated[int | None, QueryParameter(ge=1, description="Only positions below this.")] = None,
-    after: Annotated[int | None, QueryParameter(ge=0, description="The first ones above this position.")] = None,
+    before: Before = None,
+    after: Annotated[
+        int | None, QueryParameter(ge=0, le=LAST, description="The first ones above this position.")
+    ] = None,
     limit: Limit = WINDOW,
     format: Format = None,
 ) -> Messages:
@@ -98,20 +115,24 @@ async def list_messages(
 
 @post("/", opt=WRITE)
 async def append_by_key(
-    data: JSONBody[MessageAppendByKey], tenant_database: NamedDependency[TenantDatabase]
+    data: JSONBody[MessageAppendByKey],
+    tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> MessageRead | MessagesAppended:
     """Appends to the session with `session_key`, making it if it is new."""
     async with tenant_database.transaction() as session:
         stored = await ChatService(session, tenant_database.tenant_id).append_by_key(data.session_key, data)
-    return to_appended(stored, data)
+        return await recorder.answer(session, to_appended(stored, data))
 
 
 @get("/", opt=READ)
 async def list_by_key(
     tenant_database: NamedDependency[TenantDatabase],
     session_key: FromQuery[str],
-    before: Annotated[int | None, QueryParameter(ge=1, description="Only positions below this.")] = None,
-    after: Annotated[int | None, QueryParameter(ge=0, description="The first ones above this position.")] = None,
+    before: Before = None,
+    after: Annotated[
+        int | None, QueryParameter(ge=0, le=LAST, description="The first ones above this position.")
+    ] = None,
     limit: Limit = WINDOW,
     format: Format = None,
 ) -> Messages:

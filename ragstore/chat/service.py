@@ -23,6 +23,7 @@ from ragstore.errors import FieldError, InvalidRequest, NotFound, Unprocessable
 from ragstore.fields import check_key, check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
+SINGLE: dict[str, Any] = {"tokens_used": None, "model": None, "metadata": {}}  # with role and content
 LONGEST_MESSAGE = 4 * 1024 * 1024  # bytes
 
 
@@ -149,6 +150,9 @@ def list_wanted(wanted: MessageAppend) -> list[tuple[str, MessageCreate]]:
             errors=(FieldError("messages", "or role and content must be there, and not both"),),
         )
     if wanted.messages is not None:
+        if beside := [name for name, default in SINGLE.items() if getattr(wanted, name) != default]:
+            message = "belongs to a single message: put it into each of messages"
+            raise InvalidRequest(f"{beside[0]} {message}.", errors=tuple(FieldError(one, message) for one in beside))
         return [(f"messages[{index}].", one) for index, one in enumerate(wanted.messages)]
     if wanted.role is None or wanted.content is None:
         missing = "role" if wanted.role is None else "content"

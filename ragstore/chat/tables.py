@@ -31,6 +31,7 @@ class ChatSession(SQLModel, table=True):
         UniqueConstraint("tenant_id", "key", name="uq_chat_session_key"),
         Index("ix_chat_session_user", "tenant_id", "user_id"),
         Index("ix_chat_session_activity", "tenant_id", "last_message_at", "id"),
+        Index("ix_chat_session_expiry", "expires_at", postgresql_where=text("expires_at IS NOT NULL")),
     )
 
     tenant_id: uuid.UUID = tenant_key()

@@ -8,6 +8,7 @@ from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, Col
 from ragstore.collection.service import CollectionService
 from ragstore.database import TenantDatabase
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.idempotency.service import Recorder
 from ragstore.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from ragstore.tenant.guard import READ, WRITE
 
@@ -16,10 +17,12 @@ from ragstore.tenant.guard import READ, WRITE
 async def create_collection(
     data: JSONBody[CollectionCreate],
     tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
     embedders: NamedDependency[EmbedderRegistry],
 ) -> CollectionRead:
     async with tenant_database.transaction() as session:
-        return await CollectionService(session, tenant_database.tenant_id).create(data, embedders)
+        done = await CollectionService(session, tenant_database.tenant_id).create(data, embedders)
+        return await recorder.answer(session, done)
 
 
 @get("/", opt=READ)
@@ -40,17 +43,24 @@ async def read_collection(name: FromPath[str], tenant_database: NamedDependency[
 
 @patch("/{name:str}", opt=WRITE)
 async def update_collection(
-    name: FromPath[str], data: JSONBody[CollectionUpdate], tenant_database: NamedDependency[TenantDatabase]
+    name: FromPath[str],
+    data: JSONBody[CollectionUpdate],
+    tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> CollectionRead:
     async with tenant_database.transaction() as session:
-        return await CollectionService(session, tenant_database.tenant_id).update(name, data)
+        done = await CollectionService(session, tenant_database.tenant_id).update(name, data)
+        return await recorder.answer(session, done)
 
 
 @delete("/{name:str}", opt=WRITE, status_code=200)
-async def delete_collection(name: FromPath[str], tenant_database: NamedDependency[TenantDatabase]) -> CollectionDeleted:
+async def delete_collection(
+    name: FromPath[str], tenant_database: NamedDependency[TenantDatabase], recorder: NamedDependency[Recorder]
+) -> CollectionDeleted:
     """With its documents; answers what was removed."""
     async with tenant_database.transaction() as session:
-        return await CollectionService(session, tenant_database.tenant_id).delete(name)
+        done = await CollectionService(session, tenant_database.tenant_id).delete(name)
+        return await recorder.answer(session, done)
 
 
 router = Router(

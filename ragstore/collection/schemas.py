@@ -23,11 +23,18 @@ CollectionName = Annotated[
 ]
 
 
-class Chunking(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Chunking(msgspec.Struct, frozen=True):
     """How documents are cut into passages: at most `size` tokens each, sharing up to `overlap` with the one before."""
 
-    size: Annotated[int, Meta(ge=16, le=8192)] = 512
-    overlap: Annotated[int, Meta(ge=0, le=4096)] = 64
+    size: int = 512
+    overlap: int = 64
+
+
+class ChunkingUpdate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What is left out stays; a new collection has size 512 and overlap 64, or an eighth of a smaller size."""
+
+    size: Annotated[int, Meta(ge=16, le=8192)] | UnsetType = UNSET
+    overlap: Annotated[int, Meta(ge=0, le=4096)] | UnsetType = UNSET
 
 
 class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
@@ -36,7 +43,7 @@ class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
     name: CollectionName
     title: str | None = None
     embedding_model: str | None = None
-    chunking: Chunking = Chunking()
+    chunking: ChunkingUpdate = ChunkingUpdate()
     language: Language = "english"
     metadata: dict[str, Any] = {}
 
@@ -46,7 +53,7 @@ class CollectionUpdate(msgspec.Struct, forbid_unknown_fields=True):
 
     name: CollectionName | UnsetType = UNSET
     title: str | UnsetType | None = UNSET
-    chunking: Chunking | UnsetType = UNSET
+    chunking: ChunkingUpdate | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
 
 

@@ -9,8 +9,10 @@ from ragstore.collection import queries
 from ragstore.collection.schemas import (
     NAME_PATTERN,
     Chunking,
+    ChunkingUpdate,
     CollectionCreate,
     CollectionDeleted,
+    CollectionName,
     CollectionRead,
     CollectionUpdate,
 )
@@ -23,6 +25,7 @@ from ragstore.fields import check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 NAME = re.compile(NAME_PATTERN)
+LONGEST_MODEL = 200  # bytes
 
 
 @dataclass(frozen=True)
@@ -45,10 +48,13 @@ class CollectionService:
 
     async def create(self, wanted: CollectionCreate, embedders: EmbedderRegistry) -> CollectionRead:
         """Raises Conflict when the name is taken, Unprocessable for a model the service cannot use."""
+        chunking = choose_chunking(wanted.chunking)
         refuse(
             [
+                *check_name(wanted.name),
                 *check_text("title", wanted.title),
-                *check_chunking(wanted.chunking),
+                *check_text("embedding_model", wanted.embedding_model, longest=LONGEST_MODEL),
+                *check_chunking(chunking),
                 *check_metadata("metadata", wanted.metadata),
             ]
         )
@@ -61,8 +67,8 @@ class CollectionService:
             name=wanted.name,
             title=wanted.title,
             model_id=await queries.ensure_model(self.session, self.tenant_id, model, CODE_VERSION),
-            chunk_size=wanted.chunking.size,
-            chunk_overlap=wanted.chunking.overlap,
+            chunk_size=chunking.size,
+            chunk_overlap=chunking.overlap,
             language=wanted.language,
             meta=wanted.metadata,
         )
@@ -80,19 +86,20 @@ class CollectionService:
 
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
-        after = decode_cursor(cursor, str) if cursor else None
+        after = decode_cursor(cursor, CollectionName) if cursor else None
         rows = await queries.list_collections(self.session, self.tenant_id, after, limit + 1)
         items = [to_read(row, model) for row, model in rows[:limit]]
         return Page(items, encode_cursor(items[-1].name) if len(rows) > limit else None)
 
     async def update(self, name: str, wanted: CollectionUpdate) -> CollectionRead:
         row, _ = await self._find(name, lock=True)
-        refuse(list_faults(wanted))
+        stored = Chunking(row.chunk_size, row.chunk_overlap)
+        refuse(list_faults(wanted, stored))
         if wanted.name is not UNSET and wanted.name != name:
             if await queries.find_collection(self.session, self.tenant_id, wanted.name) is not None:
                 raise name_taken(wanted.name)
             name = wanted.name
-        if changes := list_changes(wanted):
+        if changes := list_changes(wanted, stored):
             await queries.update_collection(self.session, self.tenant_id, row.id, changes)
             await self.session.refresh(row)
         return await self.read(name)
@@ -120,24 +127,43 @@ def name_taken(name: str) -> Conflict:
     return Conflict(f"There is a collection named {name!r} already.", errors=(FieldError("name", "is taken"),))
 
 
+def choose_chunking(wanted: ChunkingUpdate) -> Chunking:
+    size = Chunking().size if wanted.size is UNSET else wanted.size
+    return change_chunking(Chunking(size, min(Chunking().overlap, size // 8)), wanted)
+
+
+def change_chunking(stored: Chunking, wanted: ChunkingUpdate) -> Chunking:
+    return Chunking(
+        stored.size if wanted.size is UNSET else wanted.size,
+        stored.overlap if wanted.overlap is UNSET else wanted.overlap,
+    )
+
+
+def check_name(name: str) -> "list[FieldError]":
+    """msgspec's pattern lets a newline at the end pass."""
+    return [] if NAME.fullmatch(name) else [FieldError("name", "must be letters, digits, `.`, `_` and `-` only")]
+
+
 def check_chunking(chunking: Chunking) -> "list[FieldError]":
     if chunking.overlap < chunking.size:
         return []
     return [FieldError("chunking.overlap", f"must be less than chunking.size, {chunking.size}")]
 
 
-def list_faults(wanted: CollectionUpdate) -> "list[FieldError]":
+def list_faults(wanted: CollectionUpdate, stored: Chunking) -> "list[FieldError]":
     faults: list[FieldError] = []
+    if wanted.name is not UNSET:
+        faults += check_name(wanted.name)
     if wanted.title is not UNSET:
         faults += check_text("title", wanted.title)
     if wanted.chunking is not UNSET:
-        faults += check_chunking(wanted.chunking)
+        faults += check_chunking(change_chunking(stored, wanted.chunking))
     if wanted.metadata is not UNSET:
         faults += check_metadata("metadata", wanted.metadata)
     return faults
 
 
-def list_changes(wanted: CollectionUpdate) -> dict[str, Any]:
+def list_changes(wanted: CollectionUpdate, stored: Chunking) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     if wanted.name is not UNSET:
         changes["name"] = wanted.name
@@ -146,7 +172,8 @@ def list_changes(wanted: CollectionUpdate) -> dict[str, Any]:
     if wanted.metadata is not UNSET:
         changes["meta"] = wanted.metadata
     if wanted.chunking is not UNSET:
-        changes |= {"chunk_size": wanted.chunking.size, "chunk_overlap": wanted.chunking.overlap}
+        chunking = change_chunking(stored, wanted.chunking)
+        changes |= {"chunk_size": chunking.size, "chunk_overlap": chunking.overlap}
     return changes
 
 

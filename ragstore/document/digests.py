@@ -1,9 +1,8 @@
 """Digests that decide what an upsert has to do. Pure; a change here re-embeds everything that is posted again."""
 
 import hashlib
+import json
 from typing import Any
-
-import msgspec
 
 from ragstore.collection.schemas import Chunking
 
@@ -15,8 +14,19 @@ def digest_content(content: str, title: str | None, chunking: Chunking) -> bytes
 
 def digest_record(source: str | None, url: str | None, metadata: dict[str, Any]) -> bytes:
     """What else a document says; the order of metadata keys does not matter."""
-    return digest([source, url, metadata])
+    return digest([source, url, to_stored(metadata)])
+
+
+def to_stored(value: Any) -> Any:
+    """Numbers as JSONB gives them back: 1e22 and 2.0 are integers there."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, dict):
+        return {key: to_stored(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [to_stored(one) for one in value]
+    return value
 
 
 def digest(parts: list[Any]) -> bytes:
-    return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).digest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).digest()

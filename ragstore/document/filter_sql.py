@@ -1,4 +1,4 @@
-"""The typed filter tree to a SQL condition on `document d`. Two-valued: a key that lacks is false, not unknown."""
+"""The typed filter tree to a SQL condition on `document d`. A key that lacks is false."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,9 +14,13 @@ ARRAYS = {"@key": "text[]", "@source": "text[]", "@created_at": "timestamptz[]",
 
 @dataclass
 class FilterSql:
-    """Compiles once; `parameters` then holds what the text names."""
+    """Compiles once; `parameters` then holds what the text names.
+
+    What is unknown to SQL is as good as false in a WHERE, and an index can serve it; only under a NOT is it made false.
+    """
 
     parameters: dict[str, Any] = field(default_factory=dict)
+    negations: int = 0
 
     def compile(self, node: Filter) -> str:
         match node:
@@ -25,7 +29,10 @@ class FilterSql:
             case Some(parts):
                 return "(" + " OR ".join(map(self.compile, parts)) + ")"
             case Not(part):
-                return f"(NOT {self.compile(part)})"
+                self.negations += 1
+                inside = self.compile(part)
+                self.negations -= 1
+                return f"(NOT {inside})"
             case Condition():
                 return self.compile_condition(node)
             case _:
@@ -37,8 +44,10 @@ class FilterSql:
         compile_test: Callable[[str, str, Any], str] = (
             self.compile_field if node.key in COLUMNS else self.compile_metadata
         )
-        test = f"coalesce({compile_test(node.key, operator, node.value)}, false)"
-        return f"(NOT {test})" if negated else test
+        test = compile_test(node.key, operator, node.value)
+        if negated or self.negations:
+            test = f"coalesce({test}, false)"
+        return f"(NOT {test})" if negated else f"({test})"
 
     def compile_field(self, key: str, operator: str, value: Any) -> str:
         column = COLUMNS[key]

@@ -4,7 +4,6 @@ A bare key is metadata; `@key @source @created_at @document_id` are fields. Valu
 (numbers with numbers, strings with strings by code point). `$ne` and `$nin` match what lacks the key.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -50,21 +49,21 @@ Filter = Condition | Every | Some | Not
 
 def parse_filter(tree: object, path: str = "filter") -> Filter:
     """Raises InvalidFilter that names the JSON path of what is wrong."""
-    parsed = parse_node(tree, path, 1)
-    if sum(1 for _ in list_conditions(parsed)) > MOST_CONDITIONS:
-        raise wrong(path, f"must not have more than {MOST_CONDITIONS} conditions")
-    return parsed
+    refuse_large(tree, path)
+    return parse_node(tree, path, 1)
 
 
-def list_conditions(node: Filter) -> Iterator[Condition]:
-    match node:
-        case Condition():
-            yield node
-        case Not(part):
-            yield from list_conditions(part)
-        case Every(parts) | Some(parts):
-            for part in parts:
-                yield from list_conditions(part)
+def refuse_large(tree: object, path: str) -> None:
+    """Counts what the parser would visit, before it does: objects and the filters in lists."""
+    waiting, seen = [tree], 0
+    while waiting:
+        node = waiting.pop()
+        inside = list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
+        branches = [one for one in inside if isinstance(one, dict | list)]
+        seen += max(1, len(branches), len(inside) if isinstance(node, dict) else 0)
+        if seen > MOST_CONDITIONS:
+            raise wrong(path, f"must not have more than {MOST_CONDITIONS} conditions")
+        waiting += branches
 
 
 def parse_node(tree: object, path: str, depth: int) -> Filter:

@@ -71,6 +71,10 @@ class Publisher:
             for row in rows
         }
 
+    async def lock(self, keys: Sequence[str]) -> None:
+        """Until commit: call first with all keys of the transaction, so that writers of the same keys queue up."""
+        await queries.lock_documents(self.session, self.tenant_id, self.collection.id, keys)
+
     async def replace_record(
         self, stored: StoredVersion, fields: dict[str, Any], record_digest: bytes
     ) -> Published | None:

@@ -32,6 +32,22 @@ async def find_by_keys(
     return (await session.exec(statement)).all()
 
 
+async def lock_documents(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, keys: Sequence[str]
+) -> None:
+    """Until commit, those that exist, in the order of their keys: the one order in which everybody locks documents."""
+    await session.exec(
+        select(col(Document.id))
+        .where(
+            col(Document.tenant_id) == tenant_id,
+            col(Document.collection_id) == collection_id,
+            col(Document.key) == any_(literal(keys, ARRAY(Text))),
+        )
+        .order_by(col(Document.key))
+        .with_for_update()
+    )
+
+
 async def find_document(
     session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, document_id: uuid.UUID, *, lock: bool = False
 ) -> Document | None:
@@ -146,7 +162,7 @@ async def delete_documents(
     key: str | None = None,
     condition: Filter | None = None,
 ) -> tuple[int, int]:
-    """How many documents and chunks went. Rows are locked in the order of their ids, so deletes do not deadlock."""
+    """How many documents and chunks went. Locked in the order of their keys, like everything."""
     sql, parameters = compile_filter(condition)
     only_id = "AND d.id = :document_id" if document_id is not None else ""
     only_key = "AND d.key = :key" if key is not None else ""
@@ -154,7 +170,7 @@ async def delete_documents(
         WITH doomed AS MATERIALIZED (
             SELECT d.id FROM document d
             WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id {only_id} {only_key} AND {sql}
-            ORDER BY d.id FOR UPDATE
+            ORDER BY d.key FOR UPDATE
         ), gone AS (
             DELETE FROM document x USING doomed WHERE x.tenant_id = :tenant_id AND x.id = doomed.id
             RETURNING x.chunk_count

@@ -7,10 +7,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ragstore.database import TenantDatabase
-from ragstore.document.filters import Filter, parse_filter
+from ragstore.document.filters import Every, Filter, parse_filter
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.service import DocumentService
 from ragstore.errors import FieldError, InvalidFilter, InvalidRequest
+from ragstore.idempotency.service import Recorder
 from ragstore.paging import DEFAULT_LIMIT, LARGEST_LIMIT, Page
 from ragstore.tenant.guard import READ, WRITE
 
@@ -57,24 +58,31 @@ async def update_document(
     document_id: FromPath[UUID],
     data: JSONBody[DocumentUpdate],
     tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> DocumentRead:
     """Changes what is not embedded; `metadata` is merged, a key set to null is removed."""
     async with tenant_database.transaction() as session:
-        return await DocumentService(session, tenant_database.tenant_id).update(collection, document_id, data)
+        done = await DocumentService(session, tenant_database.tenant_id).update(collection, document_id, data)
+        return await recorder.answer(session, done)
 
 
 @delete("/{document_id:uuid}", opt=WRITE)
 async def delete_document(
-    collection: FromPath[str], document_id: FromPath[UUID], tenant_database: NamedDependency[TenantDatabase]
+    collection: FromPath[str],
+    document_id: FromPath[UUID],
+    tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
 ) -> None:
     async with tenant_database.transaction() as session:
         await DocumentService(session, tenant_database.tenant_id).delete(collection, document_id)
+        await recorder.answer(session, None)
 
 
 @delete("/", opt=WRITE, status_code=200)
 async def delete_documents(
     collection: FromPath[str],
     tenant_database: NamedDependency[TenantDatabase],
+    recorder: NamedDependency[Recorder],
     key: FromQuery[str | None] = None,
     filter: Annotated[str | None, QueryParameter(description="A filter as JSON text.")] = None,
 ) -> DocumentsDeleted:
@@ -82,8 +90,12 @@ async def delete_documents(
     if key is None and filter is None:
         raise InvalidRequest("Say which: key or filter.", errors=(FieldError("key", "or filter must be there"),))
     condition = read_filter(filter)
+    if condition == Every(()):
+        message = "must say something: an empty filter matches every document"
+        raise InvalidFilter(f"filter {message}.", errors=(FieldError("filter", message),))
     async with tenant_database.transaction() as session:
-        return await DocumentService(session, tenant_database.tenant_id).delete_matching(collection, key, condition)
+        done = await DocumentService(session, tenant_database.tenant_id).delete_matching(collection, key, condition)
+        return await recorder.answer(session, done)
 
 
 @get("/{document_id:uuid}/chunks", opt=READ)

@@ -1,9 +1,9 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import UNSET, structs
+from msgspec import UNSET, Meta, structs
 
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession
@@ -15,6 +15,8 @@ from ragstore.document.tables import Chunk, Document
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
+
+Ordinal = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class DocumentService:
         """In the order they stand in the document."""
         handle = await self._open(collection)
         await self._find(handle, document_id)
-        after = decode_cursor(cursor, int) if cursor else None
+        after = decode_cursor(cursor, Ordinal) if cursor else None
         rows = await queries.list_chunks(self.session, self.tenant_id, document_id, after, limit + 1)
         items = [to_chunk(row) for row in rows[:limit]]
         return Page(items, encode_cursor(items[-1].ordinal) if len(rows) > limit else None)

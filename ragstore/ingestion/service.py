@@ -17,6 +17,7 @@ from ragstore.document.vacuum import Vacuum
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, InvalidDocument
+from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.chunking import split_texts
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked, check_documents
@@ -71,35 +72,37 @@ class IngestionService:
     database: TenantDatabase
     embedders: EmbedderRegistry
     vacuum: Vacuum
+    recorder: Recorder = field(default_factory=Recorder)
 
     async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
         document among good ones is `failed`.
         """
-        checked = check_documents(documents)
+        checked = await asyncio.to_thread(check_documents, documents)
         good = {index: one.document for index, one in enumerate(checked) if one.document is not None}
         if not good:
             faults = tuple(fault for one in checked for fault in one.faults)
             raise InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)
-        results = await self._retry_upsert(collection, good)
-        return UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
-
-    async def _retry_upsert(self, collection: str, good: Mapping[int, DocumentUpsert]) -> dict[int, DocumentResult]:
         for _ in range(MOST_TRIES):
             try:
-                return await self._upsert_good(collection, good)
+                return await self._upsert_good(collection, checked, good)
             except ContentMoved:
                 continue
         raise Conflict("The document is being changed by others; try again.", retry_after=1)
 
-    async def _upsert_good(self, collection: str, good: Mapping[int, DocumentUpsert]) -> dict[int, DocumentResult]:
+    async def _upsert_good(
+        self, collection: str, checked: Sequence[Checked], good: Mapping[int, DocumentUpsert]
+    ) -> UpsertResults:
         handle, candidates = await self._plan(collection, good)
-        fresh = [one for one in candidates if not one.same_content]
-        versions = await self._embed(handle, fresh)
-        records = [one for one in candidates if one.same_content and one.status == "updated"]
-        published = await self._publish(handle, versions, records)
+        versions = await self._embed(handle, [one for one in candidates if not one.same_content])
+        async with self.database.transaction() as session:
+            publisher = Publisher(session, self.database.tenant_id, handle)
+            published = await publish(publisher, candidates, versions)
+            results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
+            answer = UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
+            await self.recorder.answer(session, answer)
         self.vacuum.note(sum(len(one.passages) for one in versions))
-        return {one.index: to_result(one, published.get(one.key)) for one in candidates}
+        return answer
 
     async def _plan(
         self, collection: str, good: Mapping[int, DocumentUpsert]
@@ -140,22 +143,24 @@ class IngestionService:
             for one, *arrays in parts
         ]
 
-    async def _publish(
-        self, handle: CollectionHandle, versions: Sequence[DocumentVersion], records: Sequence[Candidate]
-    ) -> dict[str, Published]:
-        if not versions and not records:
-            return {}
-        async with self.database.transaction() as session:
-            publisher = Publisher(session, self.database.tenant_id, handle)
-            published: dict[str, Published] = {}
-            for one in sorted(records, key=lambda candidate: candidate.key):
-                if one.stored is None:
-                    continue
-                replaced = await publisher.replace_record(one.stored, one.fields, one.record_digest)
-                if replaced is None:
-                    raise ContentMoved
-                published[one.key] = replaced
-            return published | await publisher.replace(versions)
+
+async def publish(
+    publisher: Publisher, candidates: Sequence[Candidate], versions: Sequence[DocumentVersion]
+) -> dict[str, Published]:
+    """By key. Raises ContentMoved when a document of which only the record changes has other content by now."""
+    changed = [one for one in candidates if one.status != "unchanged"]
+    if not changed:
+        return {}
+    await publisher.lock([one.key for one in changed])
+    published: dict[str, Published] = {}
+    for one in changed:
+        if one.stored is None or not one.same_content:
+            continue
+        replaced = await publisher.replace_record(one.stored, one.fields, one.record_digest)
+        if replaced is None:
+            raise ContentMoved
+        published[one.key] = replaced
+    return published | await publisher.replace(versions)
 
 
 def with_title(title: str | None, passage: str) -> str:

@@ -4,7 +4,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import AbstractAuthenticationMiddleware, AuthenticationResult
 
-from ragstore.errors import NotAllowed, NotAuthenticated, UnsupportedMediaType
+from ragstore.errors import FieldError, InvalidRequest, NotAllowed, NotAuthenticated, UnsupportedMediaType
 from ragstore.tenant.schemas import Caller, Scope
 from ragstore.tenant.service import Authenticator
 
@@ -31,13 +31,24 @@ class ApiKeyAuthentication(AbstractAuthenticationMiddleware):
 
 def require_scope(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # a litestar guard
     """A route that names no scope answers nobody."""
-    if handler.opt.get("exclude_from_auth"):
+    if handler.opt.get("exclude_from_auth") or connection.scope.get("method") == "OPTIONS":
         return
     scope = handler.opt.get("scope")
     caller = connection.scope.get("user")
-    if not isinstance(scope, Scope) or not isinstance(caller, Caller) or not caller.may(scope):
-        needed = scope.value if isinstance(scope, Scope) else "no"
-        raise NotAllowed(f"This needs a key with the {needed} scope.")
+    if not isinstance(scope, Scope):
+        raise NotAllowed("This answers nobody.")
+    if not isinstance(caller, Caller) or not caller.may(scope):
+        raise NotAllowed(f"This needs a key with the {scope.value} scope.")
+
+
+def require_known_query(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
+    """A misspelt parameter is refused by name, like a misspelt field: `?kez=1` would list everything."""
+    if handler.opt.get("exclude_from_auth") or connection.scope.get("method") == "OPTIONS":
+        return
+    known = set(handler.parsed_fn_signature.parameters)
+    if unknown := [name for name in connection.query_params if name not in known]:
+        faults = tuple(FieldError(name, "is not a parameter here") for name in unknown)
+        raise InvalidRequest(f"{unknown[0]} is not a parameter here.", errors=faults)
 
 
 def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above

@@ -101,7 +101,7 @@ async def ask_postgres(database: Database, tree: object, rows: list[dict[str, An
     async with database.transaction() as session:
         connection = await session.connection()
         given = {"rows": msgspec.json.encode(rows).decode(), **parameters}
-        return list(await connection.scalars(statement, given))
+        return [bool(one) for one in await connection.scalars(statement, given)]  # as a WHERE would take it
 
 
 async def test_postgres_agrees_with_a_plain_reading(database: Database) -> None:
