@@ -19,13 +19,13 @@ from bench.measure import Bench, Caller, post_corpus, read_corpus, run_bench
 from ragstore.app import make_state, run_state
 from ragstore.collection.schemas import Chunking, CollectionCreate
 from ragstore.collection.service import CollectionService
-from ragstore.database import TenantDatabase
+from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.codes import encode
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
 from ragstore.ingestion.service import IngestionService, with_title
 from ragstore.settings import Settings
-from ragstore.tenant.queries import list_tenant_ids
+from ragstore.tenant.queries import list_tenants
 
 SIZE = 100
 
@@ -55,11 +55,14 @@ def cut_and_embed(documents: Sequence[dict[str, Any]]) -> tuple[float, float, fl
 async def ingest_in_process(bench: Bench, documents: Sequence[dict[str, Any]]) -> float:
     state = make_state(Settings.model_validate({"database_url": bench.database_url, "log_level": "warning"}))
     async with run_state(state):
-        async with state.database.transaction() as session:
-            tenant_id: uuid.UUID = (await list_tenant_ids(session))[0]
+        owner = Database.connect(bench.database_url, state.settings)
+        async with owner.transaction() as session:
+            tenant_id: uuid.UUID = (await list_tenants(session))[0].id
+        await owner.close()
+        async with state.database.transaction(tenant_id) as session:
             wanted = CollectionCreate(name="inside")
             await CollectionService(session, tenant_id).create(wanted, state.embedders)
-        service = IngestionService(TenantDatabase(state.database, tenant_id), state.embedders, state.vacuum)
+        service = IngestionService(TenantDatabase(state.database, tenant_id), state.embedders)
         started = time.perf_counter()
         for start in range(0, len(documents), SIZE):
             await service.upsert("inside", documents[start : start + SIZE])

@@ -39,7 +39,7 @@ async def measure(bench: Bench, queries: list[str]) -> None:
     configure_logs(settings)
     connection = await asyncpg.connect(bench.database_url.replace("+asyncpg", ""))
     await register_codecs(connection)
-    await connection.execute("SET jit = off")
+    await connection.execute("SET jit = off")  # as the owner: past the wall, the least the statement can cost
     rows = await connection.fetch("SELECT tenant_id, id, model_id, name FROM collection WHERE name = 'bench'")
     which = tuple(rows[0])
     statement = await connection.prepare(number_parameters(str(UNFILTERED.text)))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import ragstore
-from ragstore.cli import demo, evaluate, ingest, migrate, search, serve
+from ragstore.cli import demo, evaluate, ingest, keys, migrate, search, serve, tenants, worker
 from ragstore.cli.failures import OneLineFailures
 
 app = typer.Typer(
@@ -17,11 +17,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("eval")(evaluate.evaluate)
 app.command("migrate")(migrate.migrate)
+app.add_typer(tenants.app, name="tenants")
+app.add_typer(keys.app, name="keys")
 
 
 def show_version(wanted: bool) -> None:

@@ -45,7 +45,8 @@ def require_known_query(connection: ASGIConnection, handler: BaseRouteHandler) -
     """A misspelt parameter is refused by name, like a misspelt field: `?kez=1` would list everything."""
     if handler.opt.get("exclude_from_auth") or connection.scope.get("method") == "OPTIONS":
         return
-    known = set(handler.parsed_fn_signature.parameters)
+    parameters = handler.parsed_fn_signature.parameters
+    known = {getattr(one.kwarg_definition, "name", None) or name for name, one in parameters.items()}
     if unknown := [name for name in connection.query_params if name not in known]:
         faults = tuple(FieldError(name, "is not a parameter here") for name in unknown)
         raise InvalidRequest(f"{unknown[0]} is not a parameter here.", errors=faults)

@@ -1,6 +1,19 @@
+import re
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from ragstore.errors import FieldError
+from ragstore.fields import check_text
+
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+LONGEST_EMAIL = 320
 
 
 class Scope(StrEnum):
@@ -28,3 +41,68 @@ class Caller:
 
     def may(self, scope: Scope) -> bool:
         return any(scope in INCLUDED[held] for held in self.scopes)
+
+
+def check_email(path: str, email: str) -> Iterator[FieldError]:
+    """One `@` with something on both sides: whether anybody reads it only a letter can tell."""
+    yield from check_text(path, email, longest=LONGEST_EMAIL)
+    if not EMAIL.fullmatch(email):
+        yield FieldError(path, "must be an email address")
+
+
+class KeyCreate(msgspec.Struct, forbid_unknown_fields=True):
+    """Without `expires_at` the key lives until it is revoked."""
+
+    name: str
+    scopes: list[Scope]
+    expires_at: datetime | None = None
+
+
+class KeyUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    name: str | UnsetType = UNSET
+    expires_at: datetime | UnsetType | None = UNSET
+
+
+class KeyRead(msgspec.Struct):
+    """`prefix` is the part of the key that may be shown; `last_used_at` is exact to a minute."""
+
+    id: uuid.UUID
+    name: str
+    prefix: str
+    scopes: list[str]
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    created_at: datetime
+
+
+class KeyCreated(KeyRead, kw_only=True):
+    """`key` is shown this once; null when the same request is answered again."""
+
+    key: str | None
+
+
+class UserCreate(msgspec.Struct, forbid_unknown_fields=True):
+    email: str
+    name: str | None = None
+    is_active: bool = True
+    metadata: dict[str, Any] = {}
+
+
+class UserUpdate(msgspec.Struct, forbid_unknown_fields=True):
+    """Fields left out stay as they are; `metadata` is replaced whole."""
+
+    email: str | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    is_active: bool | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+
+
+class UserRead(msgspec.Struct):
+    id: uuid.UUID
+    email: str
+    name: str | None
+    is_active: bool
+    metadata: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime

@@ -39,6 +39,10 @@ class Authenticator:
         self.remembered[digest] = (time.monotonic() + REMEMBERED_SECONDS, caller)
         return caller
 
+    def forget(self) -> None:
+        """Keys changed: this process looks each up anew. Others do within REMEMBERED_SECONDS."""
+        self.remembered.clear()
+
     async def _look_up(self, key: str, digest: bytes) -> Caller:
         async with self.database.transaction() as session:
             row = await queries.find_live_key(session, find_prefix(key))

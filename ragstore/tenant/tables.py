@@ -10,12 +10,16 @@ from ragstore.columns import json_object, long_text, server_id, tenant_key, time
 
 
 class Tenant(SQLModel, table=True):
+    """Who shares nothing with anybody else: every other row belongs to one."""
+
     id: uuid.UUID = server_id()
     name: str = Field(sa_type=Text, unique=True)
     created_at: datetime = timestamp_now()
 
 
 class AppUser(SQLModel, table=True):
+    """A person, known by an e-mail address that is unique in any spelling of its letters' case."""
+
     __tablename__ = "app_user"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),

@@ -22,7 +22,6 @@ def test_the_demo_shows_everything_and_leaves_nothing_running(tmp_path: Path) ->
     assert "Truth Value Testing" in out
     first = re.search(r"First answer after (\d+\.\d) s\.", out)
     assert first is not None
-    assert float(first[1]) < 10
     assert "user: " in out
     assert "assistant: " in out
     assert re.search(r"/schema$", out, re.MULTILINE)
