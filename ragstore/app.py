@@ -1,5 +1,7 @@
 """The composition root of the HTTP service: the one place that knows every part."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,15 +15,22 @@ import ragstore.collection.routes
 import ragstore.document.routes
 import ragstore.health
 import ragstore.ingestion.routes
+import ragstore.job.routes
 import ragstore.search.routes
+import ragstore.tenant.routes
 from ragstore.database import Database
 from ragstore.dependencies import make_dependencies
-from ragstore.document.vacuum import Vacuum
+from ragstore.document.tidying import VACUUM
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
-from ragstore.errors import ConfigurationError
+from ragstore.errors import ConfigurationError, RagstoreError
 from ragstore.idempotency.hook import check_idempotency, release_claim
+from ragstore.job.context import Handler
+from ragstore.job.listener import Listener
+from ragstore.job.worker import Worker, WorkerOptions
 from ragstore.logs import log_requests
+from ragstore.maintenance.sweep import SWEEP, SweepHandler, list_sweeps, request_sweep
+from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
 from ragstore.problems import render_problem
@@ -31,18 +40,44 @@ from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_kn
 from ragstore.tenant.service import Authenticator
 from ragstore.walls import check_walls
 
+LONGEST_VACUUM = 6 * 3600.0
+FIRST_SWEEP = 20.0  # seconds after the start, when the service is busy enough
+JOBS_SHARE = 0.75  # of the time to shut down: then jobs go back into the queue, before the process is killed
+
 
 def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) -> AppState:
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
+    stopping = asyncio.Event()
     return AppState(
         settings=settings,
         database=database,
         embedders=embedders or EmbedderRegistry(settings),
-        vacuum=Vacuum(database),
         authenticator=Authenticator(database),
+        worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
+        stopping=stopping,
     )
+
+
+def make_worker(settings: Settings, database: Database, stopping: asyncio.Event) -> Worker:
+    assert settings.database_url is not None  # noqa: S101  # make_state has looked
+    url = settings.database_url.get_secret_value()
+    one = settings.model_copy(update={"pool_size": 1, "max_overflow": 0})
+    listener = Listener(Database.connect(url, one, role=settings.app_role))
+    options = WorkerOptions(
+        settings.job_concurrency, settings.job_lease, settings.job_retry_delay, settings.pool_timeout
+    )
+    return Worker(database, listener, make_handlers(settings), options, stopping)
+
+
+def make_handlers(settings: Settings) -> dict[str, Handler]:
+    """Who does each kind of job."""
+    url = settings.owner_database_url or settings.database_url
+    assert url is not None  # noqa: S101  # make_state has looked
+    patient = settings.model_copy(update={"pool_size": 1, "max_overflow": 0, "statement_timeout": LONGEST_VACUUM})
+    vacuum = VacuumHandler(Database.connect(url.get_secret_value(), patient))
+    return {VACUUM: vacuum.run, SWEEP: SweepHandler(list_sweeps(settings), settings.sweep_interval).run}
 
 
 @asynccontextmanager
@@ -53,21 +88,31 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
     except BaseException:
         await state.database.close()
         raise
-    state.vacuum.start()
     try:
         await state.embedders.load()
+        if state.worker is not None:
+            await start_worker(state.worker, state.database)
         yield
     finally:
-        await state.vacuum.stop()
+        state.stopping.set()
+        if state.worker is not None:
+            await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
         await state.embedders.close()
         await state.database.close()
 
 
+async def start_worker(worker: Worker, database: Database) -> None:
+    worker.start()
+    with contextlib.suppress(RagstoreError):  # a database that is busy now: another start asks too
+        async with database.transaction() as session:
+            await request_sweep(session, FIRST_SWEEP)
+
+
 async def check_schema(database: Database) -> None:
+    await check_walls(database)  # first: a login that may not act as the app role cannot ask anything else
     revision = await current_revision(database)
     if revision != latest_revision():
         raise ConfigurationError(f"The database is at revision {revision}; run `ragstore migrate` first.")
-    await check_walls(database)
 
 
 def create_app(settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None) -> Litestar:
@@ -108,6 +153,9 @@ def make_api() -> Router:
             ragstore.search.routes.router,
             ragstore.chat.routes.sessions,
             ragstore.chat.routes.messages,
+            ragstore.job.routes.router,
+            ragstore.tenant.routes.users,
+            ragstore.tenant.routes.keys,
         ],
         guards=[require_json, require_known_query],
         before_request=check_idempotency,

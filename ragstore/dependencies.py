@@ -9,9 +9,11 @@ from ragstore.database import TenantDatabase
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.idempotency.hook import provide_recorder
 from ragstore.ingestion.service import IngestionService
+from ragstore.job.events import JobWatch
 from ragstore.search.service import SearchService
 from ragstore.state import AppState
 from ragstore.tenant.schemas import Caller
+from ragstore.tenant.service import Authenticator
 
 AnyRequest = Request[Caller, None, Any]
 
@@ -25,6 +27,14 @@ async def provide_tenant_database(request: AnyRequest) -> TenantDatabase:
     return TenantDatabase(read_state(request).database, request.user.tenant_id)
 
 
+async def provide_caller(request: AnyRequest) -> Caller:
+    return request.user
+
+
+async def provide_authenticator(request: AnyRequest) -> Authenticator:
+    return read_state(request).authenticator
+
+
 async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
     return read_state(request).embedders
 
@@ -32,7 +42,7 @@ async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
 async def provide_ingestion(request: AnyRequest) -> IngestionService:
     state = read_state(request)
     recorder = await provide_recorder(request)
-    return IngestionService(await provide_tenant_database(request), state.embedders, state.vacuum, recorder)
+    return IngestionService(await provide_tenant_database(request), state.embedders, recorder)
 
 
 async def provide_search(request: AnyRequest) -> SearchService:
@@ -41,11 +51,18 @@ async def provide_search(request: AnyRequest) -> SearchService:
     return SearchService(database, state.embedders, state.settings.search_candidates, state.handles)
 
 
+async def provide_job_watch(request: AnyRequest) -> JobWatch:
+    return JobWatch(await provide_tenant_database(request), read_state(request).stopping)
+
+
 def make_dependencies() -> dict[str, Provide]:
     return {
         "tenant_database": Provide(provide_tenant_database),
         "embedders": Provide(provide_embedders),
         "recorder": Provide(provide_recorder),
+        "caller": Provide(provide_caller),
+        "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
         "search_service": Provide(provide_search),
+        "job_watch": Provide(provide_job_watch),
     }

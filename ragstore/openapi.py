@@ -1,18 +1,39 @@
 """The OpenAPI document at `/schema/openapi.json`, and Swagger UI on it at `/schema`, served from our own machine."""
 
+from copy import deepcopy
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from litestar import Router
+from litestar import Request, Response, Router
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.static_files import create_static_files_router
 
 import ragstore
+from ragstore.errors import NotFound
+from ragstore.openapi_document import complete_document
+from ragstore.problems import make_problem
 from ragstore.tenant.guard import PUBLIC
 
 ASSETS = "/schema/assets"
+AnyRequest = Request[Any, Any, Any]
+
+
+class CompleteJson(JsonRenderPlugin):
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, complete_document(deepcopy(openapi_schema)))
+
+
+class CompleteSwagger(SwaggerRenderPlugin):
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, complete_document(deepcopy(openapi_schema)))
+
+
+async def answer_as_problem(response: Response[Any]) -> Response[Any]:
+    """The framework's own page for what is not there is HTML."""
+    return make_problem(NotFound()) if response.status_code == NotFound.status else response
 
 
 def find_swagger_assets() -> Path:
@@ -35,14 +56,17 @@ def make_openapi() -> OpenAPIConfig:
         version=ragstore.__version__,
         description="The document store for retrieval-augmented generation.",
         path="/schema",
-        openapi_router=Router("/schema", route_handlers=[], opt=PUBLIC, include_in_schema=False),
+        openapi_router=Router(
+            "/schema", route_handlers=[], opt=PUBLIC, include_in_schema=False, after_request=answer_as_problem
+        ),
         render_plugins=[
-            SwaggerRenderPlugin(
+            CompleteJson(),
+            CompleteSwagger(
                 js_url=f"{ASSETS}/swagger-ui-bundle.js",
                 css_url=f"{ASSETS}/swagger-ui.css",
                 standalone_preset_js_url=f"{ASSETS}/swagger-ui-standalone-preset.js",
                 favicon="<link rel='icon' href='data:,'>",
-            )
+            ),
         ],
         components=Components(security_schemes={"ApiKey": SecurityScheme(type="http", scheme="bearer")}),
         security=[{"ApiKey": []}],

@@ -1,5 +1,6 @@
 """Every error as RFC 9457 `application/problem+json`, including what the framework finds wrong by itself."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ragstore.errors import (
     BodyTooLarge,
+    FieldError,
     InternalError,
     InvalidRequest,
     MethodNotAllowed,
@@ -36,6 +38,8 @@ BY_STATUS: dict[int, type[RagstoreError]] = {
     415: UnsupportedMediaType,
     429: TooManyRequests,
 }
+MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
+
 log = structlog.get_logger(__name__)
 
 
@@ -99,6 +103,8 @@ def from_validation(error: ValidationException) -> InvalidRequest:
         for one in extra
         if isinstance(one, dict)
     )
+    if not fields and (missing := MISSING_PARAMETER.match(error.detail)):
+        fields = (FieldError(missing["name"], "is missing"),)
     named = "; ".join(f"{one.path}: {one.message}" for one in fields)
     return InvalidRequest(f"{named}." if named else None, errors=fields)
 
@@ -107,6 +113,10 @@ def render_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
     problem = to_ragstore_error(error)
     if problem.status >= 500:
         log.error("request failed", error=type(error).__name__, type=problem.slug, exc_info=error)
+    return make_problem(problem)
+
+
+def make_problem(problem: RagstoreError) -> Response[Problem]:
     headers = {"Cache-Control": "no-store"}
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"

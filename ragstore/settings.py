@@ -107,6 +107,29 @@ class Settings(BaseSettings):
         default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
     )
 
+    # background jobs
+    run_jobs: bool = Field(
+        default=True,
+        description="Whether each process of `ragstore serve` runs jobs too; `ragstore worker` always does.",
+    )
+    job_concurrency: int = Field(default=4, ge=1, le=256, description="Jobs a process runs at once.")
+    job_lease: float = Field(
+        default=30, ge=0.1, le=3600, description="Seconds after which a job of a worker that died is given to another."
+    )
+    job_retry_delay: float = Field(
+        default=2, gt=0, le=600, description="Seconds before the first retry of a failed job; doubles up to 10 minutes."
+    )
+    sweep_interval: float = Field(
+        default=300, ge=1, le=86400, description="Seconds between sweeps of what is over: sessions, keys, jobs, caches."
+    )
+    keep_jobs_days: float = Field(default=7, ge=0, le=3650, description="Days a job is kept after it has ended.")
+    keep_keys_days: float = Field(
+        default=30, ge=0, le=3650, description="Days an API key is kept after it expired or was revoked."
+    )
+    keep_embedding_cache_days: float = Field(
+        default=30, ge=0, le=3650, description="Days a vector is kept for texts that come again."
+    )
+
     # the service
     max_body_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1024, description="Largest request body in bytes; more is answered 413."

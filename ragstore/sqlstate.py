@@ -76,7 +76,9 @@ def translate_database_error(error: Exception) -> RagstoreError:
     """What to tell the client: never SQL, values or names. A state nobody expected is our fault, a 500."""
     state = find_sqlstate(error)
     if state is None:
-        lost = isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) or getattr(error, "connection_invalidated", False)
+        lost = isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError) or getattr(
+            error, "connection_invalidated", False
+        )
         return DatabaseUnavailable(retry_after=RETRY_SOON) if lost else InternalError()
     kind = BY_STATE.get(state) or (DatabaseUnavailable if state.startswith("08") else InternalError)
     return kind(DETAILS.get(state), retry_after=RETRY_SOON if kind.status == 503 else None)

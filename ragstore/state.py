@@ -1,11 +1,12 @@
 """What lives as long as the application: made once at start, closed at shutdown."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database
-from ragstore.document.vacuum import Vacuum
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.job.worker import Worker
 from ragstore.settings import Settings
 from ragstore.tenant.service import Authenticator
 
@@ -15,6 +16,7 @@ class AppState:
     settings: Settings
     database: Database
     embedders: EmbedderRegistry
-    vacuum: Vacuum
     authenticator: Authenticator
+    worker: Worker | None = None  # None: jobs are run by other processes
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # streams end, and no more jobs are claimed
     handles: CollectionHandles = field(default_factory=CollectionHandles)

@@ -6,6 +6,7 @@ from sqlalchemy.exc import DBAPIError
 from ragstore.database import Database
 from ragstore.errors import ConfigurationError
 from ragstore.sqlstate import find_sqlstate
+from ragstore.versions import check_versions
 
 ROLE = text("SELECT current_user, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
 OWNED = text("""
@@ -41,6 +42,7 @@ async def check_walls(database: Database) -> None:
 
 
 def check_connection(connection: Connection) -> None:
+    check_versions(connection)
     name, is_superuser, bypasses = connection.execute(ROLE).one()
     if is_superuser or bypasses:
         what = "is a superuser" if is_superuser else "bypasses row-level security"

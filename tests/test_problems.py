@@ -1,5 +1,7 @@
 """What the framework, Postgres and we get wrong ends as the same kind of answer."""
 
+import re
+
 import httpx
 import pytest
 from litestar import Litestar
@@ -170,3 +172,34 @@ async def test_logs_hold_no_document_and_no_key(
 async def test_paths_of_wrong_fields_are_relative_to_the_body(client: httpx.AsyncClient) -> None:
     response = await client.post("/v1/collections", json={"name": "x", "chunking": {"size": "big"}})
     assert paths_of(problem_of(response, 400, "invalid-request")) == ["chunking.size"]
+
+
+async def test_what_is_not_there_under_schema_is_a_problem_too(client: httpx.AsyncClient) -> None:
+    problem_of(await client.get("/schema/redoc"), 404, "not-found")
+
+
+async def test_a_missing_parameter_is_named(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/messages")
+    assert paths_of(problem_of(response, 400, "invalid-request")) == ["session_key"]
+
+
+async def test_a_busy_service_is_still_ready(database_url: str) -> None:
+    app = create_app(make_settings(database_url, request_pool_timeout=0.2))
+    async with running(app) as client, app.state.ragstore.database.transaction():
+        assert (await client.get("/health/ready")).status_code == 200
+
+
+async def test_the_openapi_document_describes_what_is_really_answered(client: httpx.AsyncClient) -> None:
+    document = (await client.get("/schema/openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    assert schemas["DocumentsUpsert"]["properties"]["documents"]["items"] == {
+        "$ref": "#/components/schemas/DocumentUpsert"
+    }
+    assert set(schemas["DocumentUpsert"]["required"]) == {"content"}
+    assert document["paths"]["/health/live"]["get"]["security"] == []
+    assert set(document["paths"]["/v1/sessions"]["post"]["responses"]) >= {"200", "201", "400", "401", "403"}
+    assert "status_code" not in str(schemas)
+    for reference in re.findall(r'"(#/components/[^"]+)"', (await client.get("/schema/openapi.json")).text):
+        node = document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]

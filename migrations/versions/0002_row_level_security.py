@@ -64,10 +64,11 @@ def upgrade() -> None:
     for name, statement in (("ragstore_find_key(text)", FIND_KEY), ("ragstore_list_tenants()", LIST_TENANTS)):
         op.execute(statement)
         op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
-        op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO CURRENT_USER")
         op.execute(f"ALTER FUNCTION {name} OWNER TO {definer}")
-    op.execute(f"SET LOCAL ROLE {definer}")
-    op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_find_key(text) TO {app}")
+    owner = op.get_bind().scalar(sa.text("SELECT quote_ident(current_user)"))
+    op.execute(f"SET LOCAL ROLE {definer}")  # rights given before would have gone to the new owner with the function
+    op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_find_key(text) TO {app}, {owner}")
+    op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_list_tenants() TO {owner}")
     op.execute("RESET ROLE")
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {definer}")
 

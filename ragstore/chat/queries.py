@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from ragstore.chat.tables import ChatMessage, ChatSession
 from ragstore.database import AsyncSession
+from ragstore.tenant.tables import AppUser
 
 
 async def insert_session(session: AsyncSession, row: ChatSession) -> bool:
@@ -25,6 +26,11 @@ async def find_session(
 ) -> ChatSession | None:
     which = col(ChatSession.id) == id_ if key is None else col(ChatSession.key) == key
     return (await session.exec(select(ChatSession).where(col(ChatSession.tenant_id) == tenant_id, which))).one_or_none()
+
+
+async def has_user(session: AsyncSession, tenant_id: uuid.UUID, user_id: uuid.UUID) -> bool:
+    statement = select(col(AppUser.id)).where(col(AppUser.tenant_id) == tenant_id, col(AppUser.id) == user_id)
+    return (await session.exec(statement)).one_or_none() is not None
 
 
 async def list_sessions(

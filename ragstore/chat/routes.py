@@ -3,6 +3,7 @@ from uuid import UUID
 
 from litestar import Response, Router, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from ragstore.chat.schemas import (
@@ -31,7 +32,7 @@ Format = Annotated[Literal["openai"] | None, QueryParameter(description="`openai
 Messages = Page[MessageRead] | list[OpenAIMessage]
 
 
-@post("/", opt=WRITE, responses=None)
+@post("/", opt=WRITE, responses={200: ResponseSpec(SessionRead, description="The session that has this key already")})
 async def open_session(
     data: JSONBody[SessionCreate], tenant_database: NamedDependency[TenantDatabase], recorder: NamedDependency[Recorder]
 ) -> Response[SessionRead]:
@@ -99,16 +100,15 @@ async def list_messages(
     session_id: FromPath[UUID],
     tenant_database: NamedDependency[TenantDatabase],
     before: Before = None,
-    after: Annotated[
-        int | None, QueryParameter(ge=0, le=LAST, description="The first ones above this position.")
-    ] = None,
+    after: After = None,
+    cursor: FromQuery[str | None] = None,
     limit: Limit = WINDOW,
     format: Format = None,
 ) -> Messages:
     """The newest messages, oldest of them first."""
     async with tenant_database.transaction() as session:
         found = await ChatService(session, tenant_database.tenant_id).list_messages(
-            session_id=session_id, before=before, after=after, limit=limit
+            session_id=session_id, before=before, after=after, cursor=cursor, limit=limit
         )
     return to_messages(found, format)
 
@@ -130,24 +130,23 @@ async def list_by_key(
     tenant_database: NamedDependency[TenantDatabase],
     session_key: FromQuery[str],
     before: Before = None,
-    after: Annotated[
-        int | None, QueryParameter(ge=0, le=LAST, description="The first ones above this position.")
-    ] = None,
+    after: After = None,
+    cursor: FromQuery[str | None] = None,
     limit: Limit = WINDOW,
     format: Format = None,
 ) -> Messages:
     """The newest messages of the session with `session_key`, oldest of them first."""
     async with tenant_database.transaction() as session:
         found = await ChatService(session, tenant_database.tenant_id).list_messages(
-            key=session_key, before=before, after=after, limit=limit
+            key=session_key, before=before, after=after, cursor=cursor, limit=limit
         )
     return to_messages(found, format)
 
 
-def to_messages(found: list[MessageRead], format: str | None) -> Messages:
+def to_messages(found: Page[MessageRead], format: str | None) -> Messages:
     if format == "openai":
-        return [OpenAIMessage(one.role, one.content) for one in found]
-    return Page(found)
+        return [OpenAIMessage(one.role, one.content) for one in found.items]
+    return found
 
 
 sessions = Router(

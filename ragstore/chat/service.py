@@ -2,9 +2,9 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Meta
 
 from ragstore.chat import queries
 from ragstore.chat.schemas import (
@@ -24,6 +24,7 @@ from ragstore.fields import check_key, check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 SINGLE: dict[str, Any] = {"tokens_used": None, "model": None, "metadata": {}}  # with role and content
+Position = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 LONGEST_MESSAGE = 4 * 1024 * 1024  # bytes
 
 
@@ -43,6 +44,8 @@ class ChatService:
                 *check_metadata("metadata", wanted.metadata),
             ]
         )
+        if wanted.user_id and not await queries.has_user(self.session, self.tenant_id, wanted.user_id):
+            refuse([FieldError("user_id", "is not a user")])
         row = ChatSession(
             tenant_id=self.tenant_id,
             key=wanted.key,
@@ -106,15 +109,21 @@ class ChatService:
         key: str | None = None,
         before: int | None = None,
         after: int | None = None,
+        cursor: str | None = None,
         limit: int,
-    ) -> list[MessageRead]:
-        """In order: the newest `limit` (before a position), or the first ones after a position."""
+    ) -> Page[MessageRead]:
+        """In order: the newest `limit` (before a position), or the first ones after a position. The cursor goes on in
+        the same direction: to older messages, or to newer ones.
+        """
+        if cursor is not None:
+            before, after = decode_cursor(cursor, tuple[Position | None, Position | None])
         refuse(list(check_key("session_key", key)))
         found = await self._find(session_id, key)
         rows = await queries.list_messages(
             self.session, self.tenant_id, found.id, before=before, after=after, limit=limit
         )
-        return [to_message(row) for row in rows]
+        items = [to_message(row) for row in rows]
+        return Page(items, next_cursor(found, items, after))
 
     async def _find(self, session_id: uuid.UUID | None, key: str | None = None) -> ChatSession:
         wanted_key = key if session_id is None else None
@@ -135,6 +144,14 @@ class ChatService:
             "model": one.model,
             "meta": one.metadata,
         }
+
+
+def next_cursor(found: ChatSession, items: list[MessageRead], after: int | None) -> str | None:
+    if not items:
+        return None
+    if after is not None:
+        return encode_cursor((None, items[-1].position)) if items[-1].position < found.message_count else None
+    return encode_cursor((items[0].position, None)) if items[0].position > 1 else None
 
 
 def session_missing(name: object) -> NotFound:

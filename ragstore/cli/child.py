@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO
 
@@ -26,15 +26,23 @@ def run_child(settings: Settings) -> Iterator[ServiceAddress]:
     environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
     environment.setdefault("RAGSTORE_LOG_LEVEL", "warning")
     environment["RAGSTORE_DATA_DIR"] = str(settings.data_dir)
+    with run_in(environment, settings) as url:
+        yield ServiceAddress(url, find_key(settings.model_copy(update={"api_key": None})))
+
+
+@contextmanager
+def run_in(environment: Mapping[str, str], settings: Settings) -> Iterator[str]:
+    """The URL of a service whose environment is this one; of `settings` only the data directory counts, and how long
+    a shutdown may take.
+    """
     command = [sys.executable, "-m", "ragstore", "serve", "--port", "0", "--parent-pid", str(os.getpid())]
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
-        # A session of its own: Ctrl-C in the terminal reaches only the demo, which then stops the child once.
+        # A session of its own: Ctrl-C in the terminal reaches only this process, which then stops the child once.
         process = subprocess.Popen(  # noqa: S603 - this very Python
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            url = wait_for_address(settings, process, log)
-            yield ServiceAddress(url, find_key(settings.model_copy(update={"api_key": None})))
+            yield wait_for_address(settings, process, log)
         finally:
             stop(process, settings.shutdown_timeout)
 

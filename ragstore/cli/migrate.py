@@ -11,6 +11,7 @@ def migrate(
     """Bring the database to this version's schema, or to another revision.
 
     Uses RAGSTORE_OWNER_DATABASE_URL if it is set, else RAGSTORE_DATABASE_URL, else the embedded Postgres.
+    With RAGSTORE_ADMIN_KEY it also makes tenant `default` on a new database, and that key.
     Downgrading drops the tables, and the data in them, that newer revisions brought.
 
     Example: `ragstore migrate`, or one revision back: `ragstore migrate --to -1`

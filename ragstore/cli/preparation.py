@@ -14,10 +14,11 @@ from ragstore.client.location import KEY_FILE, write_atomically
 from ragstore.database import Database
 from ragstore.embedded.server import start_embedded
 from ragstore.errors import ConfigurationError, DatabaseUnavailable
-from ragstore.migrate import migrate
+from ragstore.migrate import current_revision, latest_revision, may_migrate, migrate
 from ragstore.roles import choose_roles
 from ragstore.settings import Settings
 from ragstore.tenant.service import ensure_first_tenant
+from ragstore.walls import check_walls
 
 
 @contextmanager
@@ -33,7 +34,10 @@ def run_database(settings: Settings) -> Iterator[Settings]:
 def migrate_database(settings: Settings, revision: str) -> str | None:
     async def run() -> str | None:
         async with connect_as_owner(settings) as database:
-            return await migrate(database, choose_roles(settings), revision)
+            reached = await migrate(database, choose_roles(settings), revision)
+            if settings.admin_key is not None and reached == latest_revision():
+                await ensure_admin_key(database, settings)  # a service whose login owns nothing cannot
+            return reached
 
     return asyncio.run(run())
 
@@ -43,10 +47,29 @@ def prepare_database(settings: Settings) -> Path | None:
 
     async def run() -> Path | None:
         async with connect_as_owner(settings) as database:
+            if settings.owner_database_url is None and not await may_migrate(database):
+                await check_prepared(settings)
+                return None
             await migrate(database, choose_roles(settings))
             return await ensure_admin_key(database, settings)
 
     return asyncio.run(run())
+
+
+async def check_prepared(settings: Settings) -> None:
+    """For a login that owns nothing. Raises ConfigurationError unless the owner has migrated."""
+    url = settings.database_url.get_secret_value() if settings.database_url is not None else ""
+    acting = Database.connect(url, settings, role=settings.app_role)
+    try:
+        await check_walls(acting)
+        revision = await current_revision(acting)
+    finally:
+        await acting.close()
+    if revision != latest_revision():
+        raise ConfigurationError(
+            f"The database is at revision {revision}: run `ragstore migrate` with RAGSTORE_OWNER_DATABASE_URL set to"
+            " the owner of the tables."
+        )
 
 
 async def ensure_admin_key(owner: Database, settings: Settings) -> Path | None:
@@ -71,7 +94,17 @@ async def connect_as_owner(settings: Settings) -> AsyncIterator[Database]:
         raise ConfigurationError("Set RAGSTORE_DATABASE_URL.")
     database = Database.connect(url.get_secret_value(), settings)
     try:
-        yield database
+        with explain_refusals():
+            yield database
+    finally:
+        await database.close()
+
+
+@contextmanager
+def explain_refusals() -> Iterator[None]:
+    """What the database refuses, as a ConfigurationError of one line."""
+    try:
+        yield
     except TimeoutError:
         raise ConfigurationError("The database does not answer; is RAGSTORE_DATABASE_URL right?") from None
     except (OSError, DatabaseUnavailable) as error:
@@ -80,8 +113,6 @@ async def connect_as_owner(settings: Settings) -> AsyncIterator[Database]:
         raise ConfigurationError(f"The database refuses: {first_line(error)}") from None
     except CommandError as error:
         raise ConfigurationError(f"The migration is not possible: {first_line(error)}") from None
-    finally:
-        await database.close()
 
 
 def first_line(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from litestar import Litestar
 
 from ragstore.app import create_app
 from ragstore.cli.orphans import end_with_parent
+from ragstore.cli.signals import note_sigterm
 from ragstore.logs import configure_logs
 from ragstore.settings import load_settings
 
@@ -20,4 +21,6 @@ def create_worker_app() -> Litestar:
         end_with_parent(parent.pid, settings.shutdown_timeout)
     if sys.platform != "win32":
         os.setpgid(0, 0)  # Ctrl-C in a terminal reaches the parent only, which then stops its workers in order
-    return create_app(settings)
+    app = create_app(settings)
+    app.on_startup.append(lambda: note_sigterm(app.state.ragstore.stopping.set))
+    return app

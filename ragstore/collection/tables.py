@@ -25,6 +25,8 @@ class EmbeddingModel(SQLModel, table=True):
 
 
 class Collection(SQLModel, table=True):
+    """A named set of documents: one embedding model, one rule for cutting passages, one language, and counts."""
+
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),
         ForeignKeyConstraint(["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"]),

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import aliased, defer, undefer
 from sqlmodel import SQLModel, col, select
 
@@ -205,10 +204,3 @@ async def insert_chunks(session: AsyncSession, rows: Sequence[dict[str, Any]]) -
 
 async def insert_embeddings(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     await insert_rows(session, Embedding, rows)
-
-
-async def vacuum_embeddings(engine: AsyncEngine, *, analyze: bool) -> None:
-    """Outside any transaction, as VACUUM must be."""
-    async with engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text(f"VACUUM (ANALYZE {analyze}) embedding"))

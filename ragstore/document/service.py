@@ -12,6 +12,7 @@ from ragstore.document.digests import digest_record
 from ragstore.document.filters import Filter
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
+from ragstore.document.tidying import request_vacuum
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
@@ -81,6 +82,8 @@ class DocumentService:
         handle = await self._open(collection)
         documents, chunks = await queries.delete_documents(self.session, self.tenant_id, handle.id, **which)
         await CollectionService(self.session, self.tenant_id).count_in(handle.id, documents=-documents, chunks=-chunks)
+        if chunks:
+            await request_vacuum(self.session)
         return DocumentsDeleted(deleted=documents)
 
     async def list_chunks(

@@ -13,7 +13,7 @@ from ragstore.columns import new_id
 from ragstore.database import TenantDatabase
 from ragstore.document.digests import digest_content, digest_record
 from ragstore.document.publishing import DocumentVersion, Passage, Published, Publisher, StoredVersion
-from ragstore.document.vacuum import Vacuum
+from ragstore.document.tidying import request_vacuum
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, InvalidDocument
@@ -71,7 +71,6 @@ class IngestionService:
 
     database: TenantDatabase
     embedders: EmbedderRegistry
-    vacuum: Vacuum
     recorder: Recorder = field(default_factory=Recorder)
 
     async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
@@ -101,7 +100,8 @@ class IngestionService:
             results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
             answer = UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
             await self.recorder.answer(session, answer)
-        self.vacuum.note(sum(len(one.passages) for one in versions))
+            if versions:
+                await request_vacuum(session)
         return answer
 
     async def _plan(

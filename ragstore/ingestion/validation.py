@@ -1,7 +1,8 @@
 """What a document must be, beyond its types. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 
@@ -9,6 +10,7 @@ from ragstore.errors import FieldError
 from ragstore.fields import check_key, check_metadata, check_text, read_fault
 from ragstore.ingestion.schemas import DocumentUpsert
 
+MOST_FAULTS = 20  # told of one document
 LONGEST_CONTENT = 16 * 1024 * 1024  # bytes of one document
 
 
@@ -51,14 +53,16 @@ def read_document(path: str, given: object) -> Checked:
 
 
 def check_document(path: str, document: DocumentUpsert) -> list[FieldError]:
-    found = [
-        *check_key(f"{path}.key", document.key),
-        *check_text(f"{path}.content", document.content, longest=LONGEST_CONTENT),
-        *check_text(f"{path}.title", document.title),
-        *check_text(f"{path}.source", document.source),
-        *check_text(f"{path}.url", document.url),
-        *check_metadata(f"{path}.metadata", document.metadata),
-    ]
+    """The first of them: a document can be wrong in more places than anybody would read."""
+    return list(islice(list_faults(path, document), MOST_FAULTS))
+
+
+def list_faults(path: str, document: DocumentUpsert) -> Iterator[FieldError]:
+    yield from check_key(f"{path}.key", document.key)
+    yield from check_text(f"{path}.content", document.content, longest=LONGEST_CONTENT)
+    yield from check_text(f"{path}.title", document.title)
+    yield from check_text(f"{path}.source", document.source)
+    yield from check_text(f"{path}.url", document.url)
+    yield from check_metadata(f"{path}.metadata", document.metadata)
     if not document.content.strip():
-        found.append(FieldError(f"{path}.content", "must hold some text"))
-    return found
+        yield FieldError(f"{path}.content", "must hold some text")

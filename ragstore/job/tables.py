@@ -9,15 +9,21 @@ from sqlmodel import BigInteger, Field, SQLModel
 from ragstore.columns import json_value, long_text, server_id, tenant_key, timestamp_now, timestamp_or_null
 
 STATES = ("queued", "running", "succeeded", "failed", "cancelled")
+WAITING = text("state = 'queued' AND dedupe_key IS NOT NULL")
 
 
 class Job(SQLModel, table=True):
-    """Durable work. Claimed across tenants, so no key of a tenant table points here and none from here."""
+    """Durable work. Claimed across tenants, so no key of a tenant table points here and none from here.
+
+    `fence` grows whenever somebody else may work on the job: who holds an older one writes nothing any more.
+    """
 
     __table_args__ = (
         CheckConstraint(f"state IN {STATES}", name="state"),
         Index("ix_job_due", "priority", "run_at", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
+        Index("uq_job_waiting", "tenant_id", "kind", "dedupe_key", unique=True, postgresql_where=WAITING),
+        Index("ix_job_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 
     tenant_id: uuid.UUID = tenant_key()
@@ -37,3 +43,6 @@ class Job(SQLModel, table=True):
     created_at: datetime = timestamp_now()
     updated_at: datetime = timestamp_now()
     finished_at: datetime | None = timestamp_or_null()
+    dedupe_key: str | None = Field(default=None, sa_type=Text)
+    message: str | None = Field(default=None, sa_type=Text)
+    result: dict[str, Any] | None = json_value()

@@ -127,3 +127,27 @@ async def test_a_bad_message_says_which_field(
     session_id = await open_session(client)
     response = await client.post(f"/v1/sessions/{session_id}/messages", json=body)
     assert paths_of(problem_of(response, status, "invalid-request")) == [path]
+
+
+async def test_the_cursor_of_a_message_list_goes_on_in_both_directions(client: httpx.AsyncClient) -> None:
+    session_id = await open_session(client)
+    many = [{"role": "user", "content": f"{number}"} for number in range(1, 121)]
+    await client.post(f"/v1/sessions/{session_id}/messages", json={"messages": many})
+    address = f"/v1/sessions/{session_id}/messages"
+    for start, expected in (({}, [(71, 120), (21, 70), (1, 20)]), ({"after": "0"}, [(1, 50), (51, 100), (101, 120)])):
+        seen: list[tuple[int, int]] = []
+        params: dict[str, str] = dict(start)
+        while True:
+            page = (await client.get(address, params=params)).json()
+            seen.append((page["items"][0]["position"], page["items"][-1]["position"]))
+            if page["next_cursor"] is None:
+                break
+            params = {"cursor": page["next_cursor"]}
+        assert seen == expected
+
+
+async def test_fields_of_a_single_message_beside_several_are_refused(client: httpx.AsyncClient) -> None:
+    session_id = await open_session(client)
+    body = {"messages": [{"role": "user", "content": "x"}], "tokens_used": 5, "model": "m"}
+    response = await client.post(f"/v1/sessions/{session_id}/messages", json=body)
+    assert paths_of(problem_of(response, 400, "invalid-request")) == ["tokens_used", "model"]

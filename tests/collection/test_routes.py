@@ -1,5 +1,6 @@
 import httpx
 
+from ragstore.paging import encode_cursor
 from tests.builders import make_collection, paths_of, problem_of, upsert
 
 
@@ -67,3 +68,37 @@ async def test_metadata_that_postgres_cannot_hold_is_refused_by_path(client: htt
 async def test_names_that_cannot_exist_are_not_found(client: httpx.AsyncClient) -> None:
     for name in ("%00", "a%20b", "..", "x" * 300):
         assert (await client.get(f"/v1/collections/{name}")).status_code == 404
+
+
+async def test_chunking_is_changed_field_by_field(client: httpx.AsyncClient) -> None:
+    made = await make_collection(client, chunking={"size": 64, "overlap": 0})
+    assert made["chunking"] == {"size": 64, "overlap": 0}
+    changed = (await client.patch("/v1/collections/docs", json={"chunking": {"size": 256}})).json()
+    assert changed["chunking"] == {"size": 256, "overlap": 0}
+    small = await make_collection(client, "small", chunking={"size": 32})
+    assert small["chunking"] == {"size": 32, "overlap": 4}
+
+
+async def test_a_name_with_a_newline_behind_it_is_refused(client: httpx.AsyncClient) -> None:
+    for method, path in (("POST", "/v1/collections"), ("PATCH", "/v1/collections/docs")):
+        if method == "PATCH":
+            await make_collection(client)
+        response = await client.request(method, path, json={"name": "docs\n"})
+        assert paths_of(problem_of(response, 422, "unprocessable")) == ["name"]
+
+
+async def test_a_model_name_that_cannot_be_one_is_refused_by_name(client: httpx.AsyncClient) -> None:
+    for name in ("x" * 300, "a\x00"):
+        response = await client.post("/v1/collections", json={"name": "docs", "embedding_model": name})
+        assert paths_of(problem_of(response, 422, "unprocessable")) == ["embedding_model"]
+
+
+async def test_a_misspelt_parameter_is_refused_by_name(client: httpx.AsyncClient) -> None:
+    response = await client.get("/v1/collections", params={"limt": 3})
+    assert paths_of(problem_of(response, 400, "invalid-request")) == ["limt"]
+
+
+async def test_a_forged_cursor_is_refused(client: httpx.AsyncClient) -> None:
+    for position in ("a\x00", "a b", 7, None):
+        response = await client.get("/v1/collections", params={"cursor": encode_cursor(position)})
+        problem_of(response, 400, "invalid-cursor")

@@ -169,3 +169,17 @@ def test_keys_and_values_never_reach_the_sql_text() -> None:
     sql, parameters = compile_filter(parse_filter({hostile: {"$gt": hostile, "$in": [hostile], "$contains": hostile}}))
     assert "DROP" not in sql
     assert hostile in parameters.values()
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [{"$and": [{}] * 500_000}, {"$or": [{"a": 1}] * 2000}, {f"k{number}": 1 for number in range(2000)}],
+    ids=["empty filters", "conditions", "keys"],
+)
+def test_a_filter_of_too_many_parts_is_refused_before_it_is_read(tree: object) -> None:
+    with pytest.raises(InvalidFilter, match="1000 conditions"):
+        parse_filter(tree)
+
+
+def test_many_values_of_one_condition_are_not_many_conditions() -> None:
+    assert isinstance(parse_filter({"a": {"$in": list(range(50_000))}}), Condition)

@@ -105,3 +105,20 @@ async def test_nul_in_a_key_asked_for_is_refused_by_name(client: httpx.AsyncClie
     await make_collection(client)
     response = await client.get("/v1/collections/docs/documents", params={"key": "a\x00"})
     assert paths_of(problem_of(response, 422, "invalid-document")) == ["key"]
+
+
+async def test_an_empty_filter_does_not_delete_everything(client: httpx.AsyncClient) -> None:
+    await make_collection(client)
+    await upsert(client, CATS)
+    response = await client.delete("/v1/collections/docs/documents", params={"filter": "{}"})
+    assert paths_of(problem_of(response, 422, "invalid-filter")) == ["filter"]
+
+
+async def test_a_number_that_postgres_spells_otherwise_is_still_unchanged(client: httpx.AsyncClient) -> None:
+    await make_collection(client)
+    document = CATS | {"metadata": {"big": 1e22, "whole": 2.0, "in": [{"deep": -0.0}]}}
+    (first,) = await upsert(client, document)
+    await client.patch(f"/v1/collections/docs/documents/{first['id']}", json={"metadata": {"x": 1}})
+    await client.patch(f"/v1/collections/docs/documents/{first['id']}", json={"metadata": {"x": None}})
+    (again,) = await upsert(client, document)
+    assert again["status"] == "unchanged"

@@ -1,11 +1,13 @@
 import itertools
+from typing import cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from semantic_text_splitter import TextSplitter
 
 from ragstore.collection.schemas import Chunking
-from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.chunking import WINDOW, cut_in_windows, make_splitter, split_texts
 
 SMALL = Chunking(size=16, overlap=4)
 PIECES = st.sampled_from(["word ", "naïve ", "日本語", "🐈‍⬛ ", "\n\n", ". ", "\t", "x" * 40, "é", "ก็", " "])
@@ -46,3 +48,23 @@ def test_passages_overlap_by_no_more_than_asked() -> None:
     assert any(shared)
     (apart,) = split_texts([text], Chunking(size=64, overlap=0))
     assert all(one.end <= two.start for one, two in itertools.pairwise(apart))
+
+
+@pytest.mark.parametrize("letters", ["日本語の文章です", "a", "e\u0301"], ids=["Japanese", "one letter", "combining"])
+def test_the_time_of_cutting_grows_with_the_text_and_not_with_its_square(letters: str) -> None:
+    """Counted, not timed: what the splitter is shown at once never grows."""
+    shown: list[int] = []
+
+    class Watched:
+        def __init__(self) -> None:
+            self.splitter = make_splitter(64, 8)
+
+        def chunk_all_indices(self, windows: list[str]) -> list[list[tuple[int, str]]]:
+            shown.extend(len(one) for one in windows)
+            return self.splitter.chunk_all_indices(windows)
+
+    text = letters * (40_000 // len(letters))
+    (pieces,) = cut_in_windows([text], cast(TextSplitter, Watched()), WINDOW * 64)
+    assert max(shown) <= WINDOW * 64
+    assert sum(shown) < 3 * len(text)
+    assert all(text[start : start + len(piece)] == piece for start, piece in pieces)

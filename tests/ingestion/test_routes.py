@@ -165,3 +165,40 @@ async def test_no_connection_is_held_while_the_provider_works(database_url: str,
         assert busy == 0
         assert (await client.get("/v1/collections")).status_code == 200  # the only connection of the pool is free
         await posting
+
+
+async def test_writers_that_change_content_here_and_metadata_there_do_not_deadlock(
+    wide_client: httpx.AsyncClient,
+) -> None:
+    await make_collection(wide_client)
+    await upsert(wide_client, {"key": "a", "content": "text a"}, {"key": "b", "content": "text b"})
+    for round_ in range(8):
+        one = upsert(
+            wide_client,
+            {"key": "b", "content": "text b", "metadata": {"round": round_}},
+            {"key": "a", "content": f"text a {round_}"},
+        )
+        other = upsert(
+            wide_client,
+            {"key": "a", "content": "text a", "metadata": {"round": round_}},
+            {"key": "b", "content": f"text b {round_}"},
+        )
+        await asyncio.gather(one, other)
+        await upsert(wide_client, {"key": "a", "content": "text a"}, {"key": "b", "content": "text b"})
+    counts = (await wide_client.get("/v1/collections/docs")).json()
+    assert (counts["document_count"], counts["chunk_count"]) == (2, 2)
+
+
+async def test_characters_that_only_python_takes_for_white_space_make_no_empty_passage(database_url: str) -> None:
+    async with running(provided_app(database_url, FakeOpenAI())) as client:
+        await make_collection(client, chunking={"size": 16, "overlap": 0})
+        (result,) = await upsert(client, {"key": "a", "content": "hello " + "\x1c" * 400 + " world"})
+        assert result["status"] == "created"
+
+
+async def test_a_document_of_nothing_but_faults_is_answered_shortly(client: httpx.AsyncClient) -> None:
+    await make_collection(client)
+    document = {"key": "a", "content": "x", "metadata": {"list": ["\x00" * 10] * 100_000}}
+    response = await client.post("/v1/collections/docs/documents", json={"documents": [document]})
+    problem_of(response, 422, "invalid-document")
+    assert len(response.content) < 10_000

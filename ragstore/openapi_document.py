@@ -1,0 +1,35 @@
+"""What the framework's OpenAPI document leaves out or says wrong of this service. Pure."""
+
+from typing import Any
+
+import msgspec
+
+from ragstore.ingestion.schemas import DocumentUpsert
+from ragstore.problems import MEDIA_TYPE, Problem
+
+PROBLEM = {"$ref": "#/components/responses/Problem"}
+PROBLEM_STATUSES = ("400", "401", "403", "404", "409", "413", "415", "422", "503", "default")
+HEALTH_STATUSES = ("503", "default")
+
+
+def complete_document(document: dict[str, Any]) -> dict[str, Any]:
+    """Every error as the problem it is, public routes as public, and documents with their shape."""
+    components = document["components"]
+    _, schemas = msgspec.json.schema_components((Problem, DocumentUpsert), ref_template="#/components/schemas/{name}")
+    components["schemas"] |= schemas
+    documents = components["schemas"]["DocumentsUpsert"]["properties"]["documents"]
+    documents["items"] = {"$ref": "#/components/schemas/DocumentUpsert"}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    components["responses"] = {"Problem": {"description": "What went wrong (RFC 9457)", "content": content}}
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            complete_operation(path, operation)
+    return document
+
+
+def complete_operation(path: str, operation: dict[str, Any]) -> None:
+    is_public = path.startswith("/health/")
+    if is_public:
+        operation["security"] = []
+    for status in HEALTH_STATUSES if is_public else PROBLEM_STATUSES:
+        operation["responses"][status] = PROBLEM

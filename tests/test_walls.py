@@ -1,0 +1,236 @@
+"""The second wall: what a statement forgets, the database refuses."""
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError
+
+from ragstore.app import create_app, make_state, run_state
+from ragstore.columns import new_id
+from ragstore.database import Database
+from ragstore.errors import ConfigurationError, InternalError
+from tests.builders import make_collection, open_session, search, upsert
+from tests.conftest import ROLES, make_settings, run_on_server, running
+
+TENANT_TEST = re.compile(r"(?:\b\w+\.)?tenant_id = (?P<parameter>\$\d+)(?:::UUID)?")
+CANARY = "canary of tenant"
+
+
+def strip_tenant(statement: str) -> str:
+    """Every comparison of a tenant with a parameter becomes true; the parameter keeps its place and type."""
+    return TENANT_TEST.sub(lambda match: f"(CAST({match['parameter']} AS uuid) IS NOT NULL)", statement)
+
+
+@pytest.fixture
+async def careless(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A service whose programmers forgot the tenant in every single statement."""
+    app = create_app(make_settings(database_url))
+    stripped: set[str] = set()
+
+    @event.listens_for(app.state.ragstore.database.engine.sync_engine, "before_cursor_execute", retval=True)
+    def forget(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> Any:
+        forgotten = strip_tenant(statement)
+        if forgotten != statement:
+            stripped.add(statement)
+        return forgotten, parameters
+
+    async with running(app) as client:
+        yield client
+    assert len(stripped) >= 12, "the test forgot nothing: do statements still say tenant_id = …?"
+
+
+async def test_without_any_predicate_of_its_own_a_tenant_sees_nothing_foreign(
+    careless: httpx.AsyncClient, stranger_key: str
+) -> None:
+    stranger = {"Authorization": f"Bearer {stranger_key}"}
+    documents: dict[str, str] = {}
+    sessions: dict[str, str] = {}
+    for name, headers in (("one", {}), ("two", stranger)):
+        await careless.post("/v1/collections", json={"name": f"docs-{name}"}, headers=headers)
+        body = {"documents": [{"key": "a", "content": f"{CANARY} {name}", "metadata": {"x": 1}}]}
+        posted = await careless.post(f"/v1/collections/docs-{name}/documents", json=body, headers=headers)
+        documents[name] = posted.json()["results"][0]["id"]
+        message = {"session_key": f"s-{name}", "role": "user", "content": f"{CANARY} {name}"}
+        stored = await careless.post("/v1/messages", json=message, headers=headers)
+        sessions[name] = stored.json()["session_id"]
+    probes: list[tuple[str, str, Any]] = [
+        ("GET", "/v1/collections", None),
+        ("GET", "/v1/collections/docs-one", None),
+        ("GET", "/v1/collections/docs-one/documents?include=content", None),
+        ("GET", f"/v1/collections/docs-one/documents/{documents['one']}", None),
+        ("GET", f"/v1/collections/docs-two/documents/{documents['one']}", None),
+        ("GET", f"/v1/collections/docs-two/documents/{documents['one']}/chunks", None),
+        ("POST", "/v1/collections/docs-one/search", {"query": CANARY}),
+        ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "top_k": 100}),
+        ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "filter": {"x": 1}}),
+        ("GET", "/v1/sessions", None),
+        ("GET", f"/v1/sessions/{sessions['one']}", None),
+        ("GET", f"/v1/sessions/{sessions['one']}/messages", None),
+        ("GET", "/v1/messages?session_key=s-one", None),
+        ("PATCH", f"/v1/sessions/{sessions['one']}", {"title": "mine now"}),
+        ("POST", f"/v1/sessions/{sessions['one']}/messages", {"role": "user", "content": "intruder"}),
+        ("DELETE", f"/v1/collections/docs-two/documents/{documents['one']}", None),
+        ("DELETE", "/v1/collections/docs-one", None),
+        ("DELETE", f"/v1/sessions/{sessions['one']}", None),
+    ]
+    for method, path, body in probes:
+        response = await careless.request(method, path, json=body, headers=stranger)
+        assert f"{CANARY} one" not in response.text, (method, path)
+        assert "docs-one" not in response.text.replace("'docs-one'", ""), (method, path)
+        assert response.status_code < 500, (method, path, response.text)
+    read = await careless.get(f"/v1/collections/docs-one/documents/{documents['one']}")
+    assert read.json()["content"] == f"{CANARY} one"
+    kept = await careless.get(f"/v1/sessions/{sessions['one']}/messages")
+    assert [one["content"] for one in kept.json()["items"]] == [f"{CANARY} one"]
+
+
+async def list_tenant_tables(database: Database) -> list[str]:
+    async with database.transaction() as session:
+        connection = await session.connection()
+        rows = await connection.scalars(
+            text(
+                "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
+                " AND c.relkind IN ('r', 'p') AND c.relname <> 'alembic_version' ORDER BY 1"
+            )
+        )
+        return list(rows)
+
+
+async def test_every_table_forces_row_level_security(database: Database) -> None:
+    async with database.transaction() as session:
+        connection = await session.connection()
+        rows = (
+            await connection.execute(
+                text(
+                    "SELECT c.relname, c.relrowsecurity, c.relforcerowsecurity, count(p.oid) AS policies"
+                    " FROM pg_class c LEFT JOIN pg_policy p ON p.polrelid = c.oid"
+                    " WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')"
+                    " AND c.relname <> 'alembic_version' GROUP BY 1, 2, 3"
+                )
+            )
+        ).all()
+    assert len(rows) >= 14
+    assert [row for row in rows if not (row.relrowsecurity and row.relforcerowsecurity and row.policies)] == []
+
+
+async def test_the_role_of_the_service_sees_one_tenant_or_none(
+    client: httpx.AsyncClient, database_url: str, database: Database, stranger_key: str
+) -> None:
+    await make_collection(client)
+    await upsert(client, {"key": "a", "content": "mine"})
+    await client.post("/v1/messages", json={"session_key": "s", "role": "user", "content": "mine"})
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    tables = await list_tenant_tables(database)
+    filled = {"collection", "document", "chunk", "embedding", "embedding_model", "chat_session", "chat_message"}
+    for tenant_id in (None, new_id()):
+        async with acting.transaction(tenant_id) as session:
+            connection = await session.connection()
+            for table in tables:
+                assert await connection.scalar(text(f"SELECT count(*) FROM {table}")) == 0, table
+    async with database.transaction() as session:
+        connection = await session.connection()
+        mine = await connection.scalar(text("SELECT id FROM tenant WHERE name = 'default'"))
+    async with acting.transaction(mine) as session:
+        connection = await session.connection()
+        seen = {table for table in tables if await connection.scalar(text(f"SELECT count(*) FROM {table}"))}
+        assert filled <= seen
+        assert await connection.scalar(text("SELECT count(*) FROM tenant")) == 1
+    await acting.close()
+
+
+async def test_no_tenant_is_left_on_a_connection_that_goes_back_to_the_pool(database_url: str) -> None:
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    for fails in (False, True, False):
+        try:
+            async with acting.transaction(new_id()) as session:
+                connection = await session.connection()
+                if fails:
+                    await connection.execute(text("SELECT 1/0"))
+        except Exception:  # the second one is meant to fail
+            pass
+        async with acting.transaction() as session:
+            connection = await session.connection()
+            assert await connection.scalar(text("SELECT nullif(current_setting('app.tenant', true), '')")) is None
+    await acting.close()
+
+
+async def test_a_commit_after_a_swallowed_error_is_no_success(database_url: str) -> None:
+    """Postgres answers ROLLBACK to such a COMMIT, and no error."""
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+
+    async def swallow() -> None:
+        async with acting.transaction() as session:
+            with contextlib.suppress(DBAPIError):
+                await (await session.connection()).execute(text("SELECT 1/0"))
+
+    with pytest.raises(InternalError, match="rolled back"):
+        await swallow()
+    await acting.close()
+
+
+@pytest.mark.parametrize(
+    ("attribute", "complaint"), [("SUPERUSER", "is a superuser"), ("BYPASSRLS", "bypasses row-level security")]
+)
+async def test_a_role_that_reaches_past_the_walls_is_not_served(
+    database_url: str, server_url: str, attribute: str, complaint: str
+) -> None:
+    role = f"careless_{attribute.lower()}"
+    await run_on_server(server_url, f"DROP ROLE IF EXISTS {role}", f"CREATE ROLE {role} NOLOGIN {attribute}")
+    grant = f"GRANT SELECT ON alembic_version TO {role}"
+    await run_on_server(database_url, grant)
+    with pytest.raises(ConfigurationError, match=complaint):
+        async with run_state(make_state(make_settings(database_url, app_role=role))):
+            pass
+
+
+async def test_a_role_that_owns_a_table_is_not_served(database_url: str, server_url: str) -> None:
+    await run_on_server(server_url, "DROP ROLE IF EXISTS careless_owner", "CREATE ROLE careless_owner NOLOGIN")
+    await run_on_server(
+        database_url,
+        "GRANT USAGE, CREATE ON SCHEMA public TO careless_owner",
+        "GRANT SELECT ON alembic_version TO careless_owner",
+        "ALTER TABLE file OWNER TO careless_owner",
+    )
+    with pytest.raises(ConfigurationError, match="owns file"):
+        async with run_state(make_state(make_settings(database_url, app_role="careless_owner"))):
+            pass
+
+
+async def test_a_table_without_the_wall_is_noticed_at_start(database_url: str) -> None:
+    await run_on_server(database_url, "ALTER TABLE chunk NO FORCE ROW LEVEL SECURITY")
+    with pytest.raises(ConfigurationError, match=r"Without forced row-level security: chunk\."):
+        async with run_state(make_state(make_settings(database_url))):
+            pass
+
+
+async def test_the_code_scan_stays_index_only_behind_the_wall(client: httpx.AsyncClient, database_url: str) -> None:
+    await make_collection(client)
+    await upsert(client, *[{"key": f"{number}", "content": f"passage {number}"} for number in range(600)])
+    await open_session(client)
+    assert await search(client, query="passage")
+    await run_on_server(database_url, "VACUUM (ANALYZE) embedding")
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    owner = Database.connect(database_url, make_settings(database_url))
+    async with owner.transaction() as session:
+        row = (await (await session.connection()).execute(text("SELECT tenant_id, id FROM collection"))).one()
+    async with acting.transaction(row.tenant_id) as session:
+        connection = await session.connection()
+        plan = "\n".join(
+            await connection.scalars(
+                text(
+                    "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT e.chunk_id FROM embedding e"
+                    f" WHERE e.tenant_id = '{row.tenant_id}' AND e.collection_id = '{row.id}' AND e.model_id = 1"
+                    " ORDER BY e.code <~> (SELECT code FROM embedding LIMIT 1), e.chunk_id LIMIT 200"
+                )
+            )
+        )
+    await acting.close()
+    await owner.close()
+    assert "Index Only Scan using ix_embedding_code" in plan
+    assert "Heap Fetches: 0" in plan
+    assert "One-Time Filter" in plan
