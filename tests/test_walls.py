@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -234,3 +235,59 @@ async def test_the_code_scan_stays_index_only_behind_the_wall(client: httpx.Asyn
     assert "Index Only Scan using ix_embedding_code" in plan
     assert "Heap Fetches: 0" in plan
     assert "One-Time Filter" in plan
+
+
+def fill_tenant(tenant_id: uuid.UUID) -> list[str]:
+    """Enough rows that the planner chooses by cost and not by chance; the collection has the tenant's id."""
+    mine = collection = f"'{tenant_id}'::uuid"
+    return [
+        f"INSERT INTO tenant (id, name) VALUES ({mine}, 'filled')",
+        f"INSERT INTO embedding_model (tenant_id, id, name, code_version) VALUES ({mine}, 1, 'local', 1)",
+        "INSERT INTO collection (tenant_id, id, name, model_id, chunk_size, chunk_overlap, language)"
+        f" VALUES ({mine}, {collection}, 'docs', 1, 512, 64, 'english')",
+        "INSERT INTO document (tenant_id, id, collection_id, key, content, content_digest, record_digest, version,"
+        f" chunk_count) SELECT {mine}, gen_random_uuid(), {collection}, n::text, '', '', '', 1, 0"
+        " FROM generate_series(1, 3000) n",
+        f"INSERT INTO chat_session (tenant_id, id, key) SELECT {mine}, gen_random_uuid(), n::text"
+        " FROM generate_series(1, 3000) n",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' AND key = ANY('{{a}}')", "uq_document_key"),
+        (
+            "SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' ORDER BY id LIMIT 9",
+            "ix_document_collection",
+        ),
+        ("SELECT id FROM chunk WHERE {tenant} AND document_id = '{id}' ORDER BY ordinal LIMIT 9", "uq_chunk_ordinal"),
+        ("SELECT vector FROM embedding WHERE {tenant} AND chunk_id = '{id}' AND model_id = 1", "pk_embedding"),
+        (
+            "SELECT id FROM chat_message WHERE {tenant} AND session_id = '{id}' ORDER BY position DESC LIMIT 50",
+            "pk_chat_message",
+        ),
+        ("SELECT id FROM chat_session WHERE {tenant} AND key = 's'", "uq_chat_session_key"),
+        (
+            "SELECT id FROM chat_session WHERE {tenant} ORDER BY last_message_at DESC, id DESC LIMIT 9",
+            "ix_chat_session_activity",
+        ),
+        ("SELECT id FROM collection WHERE {tenant} AND name = 'docs'", "uq_collection_name"),
+        ("SELECT id FROM app_user WHERE {tenant} AND lower(email) = 'a@b'", "uq_app_user_email"),
+    ],
+)
+async def test_hot_plans_keep_their_indexes_behind_the_wall(database_url: str, statement: str, index: str) -> None:
+    """A condition that is not leakproof would be tried after the policy, row by row."""
+    tenant_id = new_id()
+    await run_on_server(database_url, *fill_tenant(tenant_id), "ANALYZE document", "ANALYZE chat_session")
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    async with acting.transaction(tenant_id) as session:
+        connection = await session.connection()
+        await connection.execute(text("SET LOCAL enable_seqscan = off"))
+        asked = statement.format(tenant=f"tenant_id = '{tenant_id}'", id=tenant_id)
+        plan = "\n".join(await connection.scalars(text(f"EXPLAIN (COSTS OFF) {asked}")))
+    await acting.close()
+    assert index in plan, plan
+    assert "Seq Scan" not in plan
+    condition = plan.partition("Index Cond:")[2].partition("\n")[0]
+    assert "tenant_id" in condition, plan
