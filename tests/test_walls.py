@@ -287,7 +287,7 @@ async def test_hot_plans_keep_their_indexes_behind_the_wall(database_url: str, s
         asked = statement.format(tenant=f"tenant_id = '{tenant_id}'", id=tenant_id)
         plan = "\n".join(await connection.scalars(text(f"EXPLAIN (COSTS OFF) {asked}")))
     await acting.close()
-    assert index in plan, plan
+    assert re.search(index, plan), plan
     assert "Seq Scan" not in plan
     condition = plan.partition("Index Cond:")[2].partition("\n")[0]
     assert "tenant_id" in condition, plan
