@@ -259,7 +259,7 @@ def fill_tenant(tenant_id: uuid.UUID) -> list[str]:
         ("SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' AND key = ANY('{{a}}')", "uq_document_key"),
         (
             "SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' ORDER BY id LIMIT 9",
-            "ix_document_collection",
+            "(ix_document_collection|pk_document)",
         ),
         ("SELECT id FROM chunk WHERE {tenant} AND document_id = '{id}' ORDER BY ordinal LIMIT 9", "uq_chunk_ordinal"),
         ("SELECT vector FROM embedding WHERE {tenant} AND chunk_id = '{id}' AND model_id = 1", "pk_embedding"),
