@@ -10,13 +10,13 @@ from ragstore.versions import check_versions
 class Answers:
     """A connection whose server says it is of these versions."""
 
-    def __init__(self, server: int, vector: str | None) -> None:
-        self.row = (server, vector)
+    def __init__(self, server: int, vector: str | None, cluster: str = "") -> None:
+        self.row = (server, vector, cluster)
 
     def execute(self, statement: object) -> Any:
         return self
 
-    def one(self) -> tuple[int, str | None]:
+    def one(self) -> tuple[int, str | None, str]:
         return self.row
 
 
@@ -37,3 +37,5 @@ def test_versions_that_do_are_taken_in_silence(
 def test_a_minor_release_with_a_known_hole_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
     check_versions(cast(Connection, Answers(180004, "0.8.5")))
     assert "CVE-2026-14662" in capsys.readouterr().err
+    check_versions(cast(Connection, Answers(180004, "0.8.5", "ragstore_embedded")))
+    assert capsys.readouterr().err == ""

@@ -17,6 +17,7 @@ FIXED = {
     "autovacuum_vacuum_cost_limit": "2000",
     # Statements and the details of constraint errors hold people's text: neither belongs into a log file.
     "log_min_error_statement": "panic",
+    "cluster_name": "ragstore_embedded",  # the service knows by it whose Postgres this is
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
     "log_line_prefix": "%m [%p] ",

@@ -1,6 +1,7 @@
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +10,16 @@ import pytest
 
 import ragstore
 from ragstore.embedded import start_embedded
+from ragstore.embedded.binaries import find_binaries
 from ragstore.embedded.folder import Folder
 from ragstore.embedded.privileges import Identity, as_user, has_name, possible_identities
 
 as_root = pytest.mark.skipif(
     os.geteuid() != 0 or sys.platform != "linux", reason="needs root on Linux to become somebody else"
+)
+private_installation = pytest.mark.skipif(
+    any(not folder.stat().st_mode & stat.S_IXOTH for folder in find_binaries().parents),
+    reason="the installation lies in a private folder, where no other user can run Postgres",
 )
 START_AND_STOP = """
 import sys
@@ -57,6 +63,7 @@ def test_roots_cluster_stays_roots(tmp_path: Path) -> None:
 
 
 @as_root
+@private_installation
 def test_without_namespaces_an_ordinary_user_owns_the_cluster_and_nothing_else(tmp_path: Path) -> None:
     data_dir = tmp_path / "d"
     assert inside_container(data_dir) == "started"
@@ -68,12 +75,14 @@ def test_without_namespaces_an_ordinary_user_owns_the_cluster_and_nothing_else(t
 
 
 @as_root
+@private_installation
 def test_roots_cluster_is_handed_over_where_namespaces_are_refused(tmp_path: Path) -> None:
     start_embedded(tmp_path / "d", memory_mb=256, settings={"fsync": "off"}).close()
     assert inside_container(tmp_path / "d") == "started"
 
 
 @as_root
+@private_installation
 @pytest.mark.parametrize("uid", [65534, 54321], ids=["named", "nameless"])
 def test_an_ordinary_user_needs_no_privilege(tmp_path_factory: pytest.TempPathFactory, uid: int) -> None:
     python = shutil.which("python3", path="/usr/bin:/bin")
