@@ -107,7 +107,7 @@ class Database:
                     await session.flush()
                     await commit(connection)
                 except BaseException:
-                    await asyncio.shield(roll_back(connection))
+                    await asyncio.shield(send_rollback(connection))
                     raise
         except (DBAPIError, asyncpg.PostgresError, *BROKEN) as error:
             raise translate_database_error(error) from error
@@ -121,11 +121,13 @@ class Database:
         # The driver's own BEGIN would be a round trip of its own: ours carries the tenant along.
         unmanaged = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         for again in (True, False):
-            session = AsyncSession(unmanaged, expire_on_commit=False)
+            session, connection = AsyncSession(unmanaged, expire_on_commit=False), None
             try:
                 connection = await self._check_out(session, wait)
                 await connection.execute(statement)
             except BaseException as error:
+                if connection is not None:
+                    connection.terminate()  # it may have begun all the same, and would go back with the tenant set
                 await asyncio.shield(session.close())
                 if isinstance(error, DBAPIError):  # no connection could be made
                     raise DatabaseUnavailable(retry_after=1) from error
@@ -180,8 +182,17 @@ async def commit(connection: RawConnection) -> None:
 
 
 async def roll_back(connection: RawConnection) -> None:
-    """A connection that cannot even do this is cut: the pool replaces it."""
-    if connection.is_closed() or not connection.is_in_transaction():
+    """What the pool does with a connection that comes back."""
+    if not connection.is_closed() and connection.is_in_transaction():
+        await send_rollback(connection)
+
+
+async def send_rollback(connection: RawConnection) -> None:
+    """Whatever the driver believes: of a statement that was cancelled it does not know yet whether it was carried out.
+
+    A connection that cannot even do this is cut: the pool replaces it.
+    """
+    if connection.is_closed():
         return
     try:
         await connection.execute("ROLLBACK", timeout=ROLLBACK_SECONDS)

@@ -9,6 +9,13 @@ from ragstore.problems import MEDIA_TYPE, Problem
 
 PROBLEM = {"$ref": "#/components/responses/Problem"}
 PROBLEM_STATUSES = ("400", "401", "403", "404", "409", "413", "415", "422", "503", "default")
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same request with the same key happens once and is answered the same for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 HEALTH_STATUSES = ("503", "default")
 
 
@@ -22,8 +29,10 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     components["responses"] = {"Problem": {"description": "What went wrong (RFC 9457)", "content": content}}
     for path, operations in document["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             complete_operation(path, operation)
+            if method != "get" and not path.endswith("/search"):
+                operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     return document
 
 

@@ -15,6 +15,22 @@ OWNED = text("""
       AND pg_has_role(current_user, c.relowner, 'MEMBER')
     ORDER BY 1
 """)
+REACHED = text("""
+    SELECT r.rolname FROM pg_roles r
+    WHERE r.rolname <> current_user AND pg_has_role(current_user, r.oid, 'MEMBER')
+      AND (r.rolsuper OR r.rolbypassrls OR r.rolname = current_user || '_definer')
+    ORDER BY 1
+""")
+WIDE = text("""
+    SELECT p.tablename || '.' || p.policyname FROM pg_policies p
+    WHERE p.schemaname = 'public' AND p.permissive = 'PERMISSIVE'
+      AND EXISTS (
+          SELECT FROM unnest(p.roles) r
+          WHERE CASE WHEN r = 'public' THEN true ELSE pg_has_role(current_user, r, 'USAGE') END)
+      AND (coalesce(p.qual, 'true') NOT LIKE '%app.tenant%'
+           OR p.with_check IS NOT NULL AND p.with_check NOT LIKE '%app.tenant%')
+    ORDER BY 1
+""")
 OPEN = text("""
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
@@ -47,9 +63,13 @@ def check_connection(connection: Connection) -> None:
     if is_superuser or bypasses:
         what = "is a superuser" if is_superuser else "bypasses row-level security"
         raise ConfigurationError(f"The service acts as {name}, which {what}: tenants would see each other.")
+    if reached := connection.scalars(REACHED).all():
+        raise ConfigurationError(f"The service acts as {name}, which may become {', '.join(reached)}.")
     if owned := connection.scalars(OWNED).all():
         raise ConfigurationError(
             f"The service acts as {name}, which owns {', '.join(owned)}: give them to another role."
         )
+    if wide := connection.scalars(WIDE).all():
+        raise ConfigurationError(f"Policies that let tenants see each other: {', '.join(wide)}.")
     if unprotected := connection.scalars(OPEN).all():
         raise ConfigurationError(f"Without forced row-level security: {', '.join(unprotected)}.")

@@ -291,3 +291,24 @@ async def test_hot_plans_keep_their_indexes_behind_the_wall(database_url: str, s
     assert "Seq Scan" not in plan
     condition = plan.partition("Index Cond:")[2].partition("\n")[0]
     assert "tenant_id" in condition, plan
+
+
+async def test_a_role_that_may_become_one_beyond_the_walls_is_not_served(database_url: str, server_url: str) -> None:
+    await run_on_server(
+        server_url,
+        "DROP ROLE IF EXISTS careless_member",
+        "CREATE ROLE careless_member NOLOGIN",
+        "DROP ROLE IF EXISTS careless_member_definer",
+        "CREATE ROLE careless_member_definer NOLOGIN",
+        "GRANT careless_member_definer TO careless_member",
+    )
+    with pytest.raises(ConfigurationError, match="may become careless_member_definer"):
+        async with run_state(make_state(make_settings(database_url, app_role="careless_member"))):
+            pass
+
+
+async def test_a_policy_that_lets_everybody_in_is_noticed_at_start(database_url: str) -> None:
+    await run_on_server(database_url, "CREATE POLICY wide ON document USING (true)")
+    with pytest.raises(ConfigurationError, match=r"see each other: document\.wide"):
+        async with run_state(make_state(make_settings(database_url))):
+            pass

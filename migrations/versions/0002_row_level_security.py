@@ -29,14 +29,20 @@ MINE = "nullif(current_setting('app.tenant', true), '')::uuid"
 FIND_KEY = """
 CREATE FUNCTION ragstore_find_key(wanted text)
 RETURNS TABLE (tenant_id uuid, id uuid, digest bytea, scopes text[])
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$
-BEGIN
+    SELECT k.tenant_id, k.id, k.digest, k.scopes FROM public.api_key k
+    WHERE k.prefix = wanted AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+$$
+"""
+# Only who holds the whole key, and so its digest, can say that it was used.
+NOTE_USE = """
+CREATE FUNCTION ragstore_note_key_use(wanted text, held bytea) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
+AS $$
     UPDATE public.api_key k SET last_used_at = now()
-    WHERE k.prefix = wanted AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute');
-    RETURN QUERY SELECT k.tenant_id, k.id, k.digest, k.scopes FROM public.api_key k
-    WHERE k.prefix = wanted AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());
-END
+    WHERE k.prefix = wanted AND k.digest = held
+      AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')
 $$
 """
 LIST_TENANTS = """
@@ -45,6 +51,11 @@ RETURNS TABLE (id uuid, name text, created_at timestamptz)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp
 AS $$ SELECT t.id, t.name, t.created_at FROM public.tenant t ORDER BY t.name $$
 """
+FUNCTIONS = {
+    "ragstore_find_key(text)": FIND_KEY,
+    "ragstore_note_key_use(text, bytea)": NOTE_USE,
+    "ragstore_list_tenants()": LIST_TENANTS,
+}
 
 
 def upgrade() -> None:
@@ -61,13 +72,14 @@ def upgrade() -> None:
         op.execute(f"GRANT {rights} ON {table} TO {definer}")
     # A function is handed over only to a role that may create in its schema, and only for that moment.
     op.execute(f"GRANT CREATE ON SCHEMA public TO {definer}")
-    for name, statement in (("ragstore_find_key(text)", FIND_KEY), ("ragstore_list_tenants()", LIST_TENANTS)):
+    for name, statement in FUNCTIONS.items():
         op.execute(statement)
         op.execute(f"REVOKE ALL ON FUNCTION {name} FROM PUBLIC")
         op.execute(f"ALTER FUNCTION {name} OWNER TO {definer}")
     owner = op.get_bind().scalar(sa.text("SELECT quote_ident(current_user)"))
     op.execute(f"SET LOCAL ROLE {definer}")  # rights given before would have gone to the new owner with the function
     op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_find_key(text) TO {app}, {owner}")
+    op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_note_key_use(text, bytea) TO {app}, {owner}")
     op.execute(f"GRANT EXECUTE ON FUNCTION ragstore_list_tenants() TO {owner}")
     op.execute("RESET ROLE")
     op.execute(f"REVOKE CREATE ON SCHEMA public FROM {definer}")
@@ -100,8 +112,8 @@ def protect(table: str, column: str) -> None:
 
 def downgrade() -> None:
     app, definer = context.config.attributes["app_role"], context.config.attributes["definer_role"]
-    op.execute("DROP FUNCTION ragstore_list_tenants()")
-    op.execute("DROP FUNCTION ragstore_find_key(text)")
+    for name in FUNCTIONS:
+        op.execute(f"DROP FUNCTION {name}")
     for table in ("tenant", "api_key"):
         op.execute(f"DROP POLICY across_tenants ON {table}")
         op.execute(f"REVOKE ALL ON {table} FROM {definer}")

@@ -121,14 +121,17 @@ LANGUAGE sql VOLATILE SECURITY DEFINER {SAFE}
 AS $$
     WITH released AS (
         UPDATE public.job j SET
-            state = CASE WHEN twin.found THEN 'cancelled' ELSE 'queued' END,
-            finished_at = CASE WHEN twin.found THEN now() END,
+            state = CASE WHEN held.again THEN 'cancelled' ELSE 'queued' END,
+            finished_at = CASE WHEN held.again THEN now() END,
             attempts = j.attempts - 1, fence = j.fence + 1, worker = NULL, lease_until = NULL, updated_at = now()
-        FROM public.job k CROSS JOIN LATERAL (SELECT EXISTS (
-            SELECT FROM public.job q WHERE q.tenant_id = k.tenant_id AND q.kind = k.kind
-            AND q.dedupe_key = k.dedupe_key AND q.state = 'queued') AS found) twin
-        WHERE k.state = 'running' AND k.worker = claimer AND j.tenant_id = k.tenant_id AND j.id = k.id
-        AND j.state = 'running' AND j.worker = claimer
+        FROM (
+            SELECT k.tenant_id, k.id, k.dedupe_key IS NOT NULL AND (EXISTS (
+                SELECT FROM public.job q WHERE q.tenant_id = k.tenant_id AND q.kind = k.kind
+                AND q.dedupe_key = k.dedupe_key AND q.state = 'queued'
+            ) OR row_number() OVER (PARTITION BY k.tenant_id, k.kind, k.dedupe_key ORDER BY k.id) > 1) AS again
+            FROM public.job k WHERE k.state = 'running' AND k.worker = claimer
+        ) held
+        WHERE j.tenant_id = held.tenant_id AND j.id = held.id AND j.state = 'running' AND j.worker = claimer
         RETURNING pg_notify('ragstore_job', '')
     )
     SELECT count(*) FROM released

@@ -38,7 +38,9 @@ VIEWS = {
     ),
     "keys": (
         "API keys, without what would let anybody use them.",
-        "SELECT tenant_id, id, name, prefix, scopes, expires_at, revoked_at, last_used_at, created_at"
+        "SELECT tenant_id, id, name,"
+        " CASE WHEN prefix LIKE 'rs\\_%' THEN prefix ELSE 'chosen' END AS prefix,"
+        " scopes, expires_at, revoked_at, last_used_at, created_at"
         " FROM public.api_key",
     ),
     "collections": (

@@ -13,7 +13,7 @@ from ragstore.database import Database
 from ragstore.errors import Conflict, NotFound
 from ragstore.settings import Settings, load_settings
 from ragstore.tenant import queries
-from ragstore.tenant.people import KeyService
+from ragstore.tenant.people import KeyService, check_label, refuse
 from ragstore.tenant.schemas import KeyCreate, KeyCreated, KeyRead, Scope
 from ragstore.tenant.service import add_tenant
 
@@ -54,6 +54,7 @@ async def find_tenant(owner: Database, name: str) -> uuid.UUID:
 
 async def make_tenant(owner: Database, name: str) -> str:
     """The first admin key of the new tenant. Raises Conflict when the name is taken."""
+    refuse(check_label("name", name))
     tenant_id = new_id()
     async with owner.transaction(tenant_id) as session:
         await queries.lock_tenants(session)

@@ -4,11 +4,12 @@ import hashlib
 import re
 from typing import Any
 
+import structlog
 from litestar import Request, Response
 from litestar.types import Scope
 
 from ragstore.database import Database, TenantDatabase
-from ragstore.errors import FieldError, InvalidRequest
+from ragstore.errors import FieldError, InvalidRequest, RagstoreError
 from ragstore.idempotency.service import HEADER, Recorder, Replay, start_recording
 
 AnyRequest = Request[Any, Any, Any]
@@ -16,6 +17,8 @@ USABLE_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 STATE = "idempotency"
 READS = "read"
+
+log = structlog.get_logger(__name__)
 
 
 async def check_idempotency(request: AnyRequest) -> Response[bytes] | None:
@@ -54,9 +57,13 @@ async def provide_recorder(request: AnyRequest) -> Recorder:
 
 
 async def release_claim(error: Exception, scope: Scope) -> None:
+    """Best effort: the error of the request itself must win, and a claim that stays ends with its lease."""
     recorder = scope["state"].get(STATE)
     if isinstance(recorder, Recorder):
-        await recorder.release()
+        try:
+            await recorder.release()
+        except RagstoreError as failure:
+            log.warning("an Idempotency-Key stays claimed until its lease ends", error=failure.slug)
 
 
 __all__ = ["check_idempotency", "provide_recorder", "release_claim"]

@@ -5,6 +5,7 @@ import re
 import secrets
 
 GENERATED = re.compile(r"(rs_[A-Za-z0-9]{8})_[A-Za-z0-9_-]{43}")
+CHOSEN = "chosen_"
 PREFIX_ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 
 
@@ -18,8 +19,12 @@ def digest_key(key: str) -> bytes:
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
 
 
+def is_chosen(prefix: str) -> bool:
+    return prefix.startswith(CHOSEN)
+
+
 def find_prefix(key: str) -> str:
-    """The public part of a key; for one that somebody chose, part of its digest, which reveals nothing."""
+    """The public part of a key; for one that somebody chose, part of its digest: to find it by, not to be shown."""
     if generated := GENERATED.fullmatch(key):
         return generated.group(1)
-    return f"chosen_{digest_key(key).hex()[:16]}"
+    return f"{CHOSEN}{digest_key(key).hex()[:16]}"

@@ -13,7 +13,7 @@ from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
 from ragstore.fields import check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
 from ragstore.tenant import queries
-from ragstore.tenant.keys import digest_key, find_prefix, make_key
+from ragstore.tenant.keys import digest_key, find_prefix, is_chosen, make_key
 from ragstore.tenant.schemas import (
     KeyCreate,
     KeyCreated,
@@ -27,6 +27,8 @@ from ragstore.tenant.schemas import (
 )
 from ragstore.tenant.tables import ApiKey, AppUser
 
+LONGEST_NAME = 200  # bytes of the name of a key or a tenant
+
 
 @dataclass(frozen=True)
 class KeyService:
@@ -37,9 +39,7 @@ class KeyService:
 
     async def issue(self, wanted: KeyCreate) -> KeyCreated:
         """The answer is the only place where the key itself can be read."""
-        faults = list(check_text("name", wanted.name))
-        if not wanted.name.strip():
-            faults.append(FieldError("name", "must not be empty"))
+        faults = check_label("name", wanted.name)
         if not wanted.scopes:
             faults.append(FieldError("scopes", "must name at least one scope"))
         refuse([*faults, *check_expiry(wanted.expires_at)])
@@ -70,7 +70,7 @@ class KeyService:
     async def update(self, key_id: uuid.UUID, wanted: KeyUpdate) -> KeyRead:
         row = await self._find(key_id)
         if wanted.name is not UNSET:
-            refuse(list(check_text("name", wanted.name)))
+            refuse(check_label("name", wanted.name))
             row.name = wanted.name
         if wanted.expires_at is not UNSET:
             refuse(check_expiry(wanted.expires_at))
@@ -163,6 +163,14 @@ class UserService:
             raise Conflict("There is a user with this email already.", errors=(FieldError("email", "is taken"),))
 
 
+def check_label(path: str, label: str) -> "list[FieldError]":
+    """What people will read in a list: something, on one line, without control characters."""
+    faults = list(check_text(path, label, longest=LONGEST_NAME))
+    if not label.strip() or not label.isprintable():
+        faults.append(FieldError(path, "must be one line of visible text"))
+    return faults
+
+
 def user_missing(user_id: uuid.UUID) -> NotFound:
     return NotFound(f"There is no user {user_id}.")
 
@@ -200,8 +208,20 @@ def refuse(faults: "list[FieldError]") -> None:
 
 def to_key(row: ApiKey) -> KeyRead:
     return KeyRead(
-        row.id, row.name, row.prefix, list(row.scopes), row.expires_at, row.revoked_at, row.last_used_at, row.created_at
+        row.id,
+        row.name,
+        show_prefix(row.prefix),
+        list(row.scopes),
+        row.expires_at,
+        row.revoked_at,
+        row.last_used_at,
+        row.created_at,
     )
+
+
+def show_prefix(prefix: str) -> str:
+    """Nothing of a key that somebody chose: its prefix is of its digest, and a weak key could be guessed by it."""
+    return "chosen" if is_chosen(prefix) else prefix
 
 
 def to_user(row: AppUser) -> UserRead:

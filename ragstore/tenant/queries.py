@@ -12,11 +12,18 @@ from ragstore.tenant.tables import ApiKey, AppUser
 async def find_live_key(session: AsyncSession, prefix: str) -> Row[Any] | None:
     """tenant_id, id, digest and scopes of a key that is neither revoked nor expired, by the database's clock.
 
-    Asked before the tenant is known; notes the key's use at most once a minute.
+    Asked before the tenant is known.
     """
     connection = await session.connection()
     found = await connection.execute(text("SELECT * FROM ragstore_find_key(:prefix)"), {"prefix": prefix})
     return found.one_or_none()
+
+
+async def note_key_use(session: AsyncSession, prefix: str, digest: bytes) -> None:
+    """At most once a minute; only the right digest is noted."""
+    connection = await session.connection()
+    given = {"prefix": prefix, "digest": digest}
+    await connection.execute(text("SELECT ragstore_note_key_use(:prefix, :digest)"), given)
 
 
 async def has_key(session: AsyncSession, prefix: str) -> bool:

@@ -44,12 +44,14 @@ class Authenticator:
         self.remembered.clear()
 
     async def _look_up(self, key: str, digest: bytes) -> Caller:
+        prefix = find_prefix(key)
         async with self.database.transaction() as session:
-            row = await queries.find_live_key(session, find_prefix(key))
-        matches = hmac.compare_digest(digest, row.digest if row is not None else UNKNOWN)
-        if row is None or not matches:
-            self.remembered.pop(digest, None)
-            raise NotAuthenticated("The API key is not known.")
+            row = await queries.find_live_key(session, prefix)
+            matches = hmac.compare_digest(digest, row.digest if row is not None else UNKNOWN)
+            if row is None or not matches:
+                self.remembered.pop(digest, None)
+                raise NotAuthenticated("The API key is not known.")
+            await queries.note_key_use(session, prefix, digest)
         return Caller(row.tenant_id, row.id, frozenset(Scope(scope) for scope in row.scopes))
 
 

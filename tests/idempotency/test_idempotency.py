@@ -11,6 +11,8 @@ from sqlalchemy import text
 from ragstore.app import create_app
 from ragstore.database import Database
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.errors import PoolExhausted
+from ragstore.idempotency.service import Recorder
 from tests.builders import make_collection, open_session, problem_of, upsert
 from tests.conftest import make_settings, running
 from tests.fake_openai import FakeOpenAI, Fault
@@ -175,3 +177,16 @@ async def test_a_request_whose_lease_ran_out_has_no_effect_any_more(database_url
         assert quick.status_code == 200
         problem_of(await slow, 409, "conflict")
         assert (await client.get("/v1/collections/docs")).json()["document_count"] == 1
+
+
+async def test_a_claim_that_cannot_be_let_go_does_not_hide_the_error(
+    app: Litestar, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool is empty when the handler fails, and so it is for the release."""
+
+    async def fail(self: Recorder) -> None:
+        raise PoolExhausted(retry_after=1)
+
+    monkeypatch.setattr(Recorder, "release", fail)
+    missing = await client.patch("/v1/collections/none", json={"title": "T"}, headers=keyed("a"))
+    problem_of(missing, 404, "not-found")

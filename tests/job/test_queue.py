@@ -233,3 +233,17 @@ async def test_a_tenant_neither_sees_nor_moves_anothers_jobs(queue: Queue, stran
                 await enqueue(session, tenant_id, "work")
         assert "row-level security" in str(refused.value.__cause__)
     assert (await queue.row(job_id)).state == "queued"
+
+
+async def test_two_jobs_of_one_key_are_given_back_as_one_and_hold_up_no_other(queue: Queue) -> None:
+    """The second was enqueued while the first ran, which is how vacuums come."""
+    first = await queue.add(dedupe_key="same")
+    async with queue.app.transaction() as session:
+        await queries.claim(session, ("work",), "me", 30, 1)
+    second, other = await queue.add(dedupe_key="same"), await queue.add()
+    async with queue.app.transaction() as session:
+        await queries.claim(session, ("work",), "me", 30, 2)
+        assert await queries.release(session, "me") == 3
+    states = [(await queue.row(one)).state for one in (first, second, other)]
+    assert sorted(states[:2]) == ["cancelled", "queued"]
+    assert states[2] == "queued"

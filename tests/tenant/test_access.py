@@ -175,3 +175,24 @@ async def test_processes_that_start_at_once_on_a_new_database_make_one_tenant(da
     assert sum(made) == len(kept) == 1
     for one in databases:
         await one.close()
+
+
+async def test_only_who_holds_the_whole_key_is_noted_as_its_user(app: Litestar, database: Database) -> None:
+    key = await make_key_with(database, Scope.READ)
+    wrong = f"{find_prefix(key)}_{'x' * 43}"
+
+    async def read_last_use() -> object:
+        async with database.transaction() as session:
+            connection = await session.connection()
+            statement = text("SELECT last_used_at FROM api_key WHERE prefix = :prefix")
+            return await connection.scalar(statement, {"prefix": find_prefix(key)})
+
+    async with running(app, key=wrong) as client:
+        problem_of(await client.get("/v1/collections"), 401, "not-authenticated")
+        assert await read_last_use() is None
+        assert (await client.get("/v1/collections", headers={"Authorization": f"Bearer {key}"})).status_code == 200
+        assert await read_last_use() is not None
+
+
+async def test_nothing_of_a_chosen_key_is_shown(client: httpx.AsyncClient) -> None:
+    assert [one["prefix"] for one in (await client.get("/v1/keys")).json()["items"]] == ["chosen"]
