@@ -166,7 +166,8 @@ LANGUAGE sql VOLATILE SECURITY DEFINER {SAFE}
 AS $$
     WITH gone AS (
         DELETE FROM public.{table} x WHERE x.ctid = ANY (ARRAY(
-            SELECT t.ctid FROM public.{table} t WHERE {condition} LIMIT most FOR UPDATE SKIP LOCKED))
+            SELECT t.ctid FROM public.{table} t WHERE older >= interval '0' AND ({condition})
+            LIMIT most FOR UPDATE SKIP LOCKED))
         RETURNING 1
     )
     SELECT count(*) FROM gone
