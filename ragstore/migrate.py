@@ -102,11 +102,16 @@ async def run_patiently(connection: AsyncConnection, roles: Roles, revision: str
             await connection.commit()
         except DBAPIError as error:
             await connection.rollback()
-            if find_sqlstate(error) not in LOCKED or number == MOST_LOCK_TRIES - 1 or revision.startswith("-"):
+            if not will_pass(error) or number == MOST_LOCK_TRIES - 1 or revision.startswith("-"):
                 raise
             await asyncio.sleep(LOCK_PAUSE * (number + 1))
         else:
             return
+
+
+def will_pass(error: DBAPIError) -> bool:
+    """A lock, or a catalogue row of the whole cluster that another database's migration changes at this moment."""
+    return find_sqlstate(error) in LOCKED or "concurrently" in str(error.orig)
 
 
 async def may_migrate(database: Database) -> bool:
