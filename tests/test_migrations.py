@@ -58,7 +58,10 @@ async def test_every_revision_goes_down_and_up_again(empty_database_url: str) ->
 
 
 async def test_the_alembic_command_does_the_same(empty_database_url: str) -> None:
-    for arguments in (["upgrade", "head"], ["check"], ["downgrade", "-1"], ["upgrade", "head"], ["downgrade", "base"]):
+    steps = [["upgrade", "head"], ["check"]]
+    for revision in reversed(list_revisions()):  # one back from each
+        steps += [["downgrade", "-1"], ["upgrade", revision], ["downgrade", "-1"]]
+    for arguments in [*steps, ["upgrade", "head"], ["downgrade", "base"]]:
         done = await asyncio.to_thread(run_alembic, empty_database_url, *arguments)
         assert done.returncode == 0, (arguments, done.stderr)
     database = connect(empty_database_url)
