@@ -23,6 +23,7 @@ class SlowAnswers:
         self.url = make_url(url)
         self.slow = False
         self.tasks: set[asyncio.Task[None]] = set()
+        self.writers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, port = self.url.query.get("host", self.url.host), self.url.query.get("port", self.url.port)
@@ -32,6 +33,7 @@ class SlowAnswers:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await self.connect()
+        self.writers += [writer, server_writer]
         for source, target, delayed in ((reader, server_writer, False), (server_reader, writer, True)):
             task = asyncio.create_task(self.pump(source, target, delayed=delayed))
             self.tasks.add(task)
@@ -57,6 +59,10 @@ async def proxy(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> 
     for task in slow.tasks:
         task.cancel()
     await asyncio.gather(*slow.tasks, return_exceptions=True)
+    for writer in slow.writers:  # left to the collector they would warn in some later test
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 @pytest.mark.parametrize("patience", [0.05, 0.15, 0.25, 0.35, 0.45])
