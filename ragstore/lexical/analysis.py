@@ -81,21 +81,21 @@ class Analyzer:
         """As `terms`, with the place of each in `text`. Words of one character of the text may share its place."""
         folded, starts, ends = fold_case_with_offsets(text)
         if not starts:
-            return [Word(*located) for located in self.locate_terms(folded)]
+            return list(self.locate_terms(folded))
         return [Word(term, starts[start], ends[end - 1]) for term, start, end in self.locate_terms(folded)]
 
     def count_scored(self, terms: Iterable[str]) -> int:
         """The length of a passage for BM25: its terms without stop words."""
         return sum(term not in self.stop_terms for term in terms)
 
-    def locate_terms(self, folded: str) -> Iterator[tuple[str, int, int]]:
+    def locate_terms(self, folded: str) -> Iterator[Word]:
         for token in TOKEN.finditer(folded):
             if token.lastgroup is None:
-                yield self.known[token[0]], token.start(), token.end()
+                yield Word(self.known[token[0]], token.start(), token.end())
             else:
                 run, offset = token[0], token.start()
                 for start, end in pair_characters(run):
-                    yield run[start:end][:LONGEST_TERM], offset + start, offset + end
+                    yield Word(run[start:end][:LONGEST_TERM], offset + start, offset + end)
 
 
 @cache

@@ -9,6 +9,8 @@ from ragstore.lexical.analysis import Analyzer
 
 MOST_TERMS = 64
 MOST_PHRASES = 16
+# Longer ones are pasted texts or whole paragraphs of a question: their quotes quote, and demand nothing.
+LONGEST_WITH_OPERATORS = 256
 
 QUOTES = str.maketrans({"“": '"', "”": '"', "„": '"', "＂": '"'})
 # A hyphen excludes only at the start of a word; a quote opens only there, so that 5" is five inches.
@@ -36,9 +38,11 @@ class LexicalQuery:
 def parse_query(text: str, analyzer: Analyzer) -> LexicalQuery:
     """Reads `"a phrase"`, `-word` and `-"a phrase"`; everything else is words, whatever its punctuation.
 
-    Takes any string, in linear time. Stop words score only where there is nothing else to score. Keeps 64 terms,
-    and the first 16 phrases and 16 exclusions, each with its first 64 terms.
+    Takes any string, in linear time; in one of over 256 characters everything is words. Stop words score only where
+    there is nothing else to score. Keeps 64 terms, and the first 16 phrases and 16 exclusions.
     """
+    if len(text) > LONGEST_WITH_OPERATORS:
+        return LexicalQuery(choose_terms(analyzer.terms(text), analyzer))
     text = text.translate(QUOTES)
     words: list[str] = []
     phrases: list[Phrase] = []
@@ -47,12 +51,12 @@ def parse_query(text: str, analyzer: Analyzer) -> LexicalQuery:
     for operator in OPERATOR.finditer(text):
         words += analyzer.terms(text[done : operator.start()])
         done = operator.end()
-        phrase = analyzer.terms(operator["phrase"] or operator["word"] or "")
+        phrase = tuple(analyzer.terms(operator["phrase"] or operator["word"] or ""))
         if operator["minus"] or operator["word"]:
-            excluded.append(tuple(phrase[:MOST_TERMS]))
+            excluded.append(phrase)
         else:
             words += phrase
-            phrases.append(tuple(phrase[:MOST_TERMS]))
+            phrases.append(phrase)
     words += analyzer.terms(text[done:])
     return LexicalQuery(choose_terms(words, analyzer), keep_first(phrases), keep_first(excluded))
 

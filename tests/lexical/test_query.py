@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragstore.lexical.analysis import LONGEST_TERM, get_analyzer
-from ragstore.lexical.query import MOST_PHRASES, MOST_TERMS, LexicalQuery, parse_query
+from ragstore.lexical.query import LONGEST_WITH_OPERATORS, MOST_PHRASES, MOST_TERMS, LexicalQuery, parse_query
 
 PIECES = st.sampled_from([
     "word", "the", " ", "-", '"', "“", "”", "'", "&", "|", "!", "(", ")", ":*", "<->", "\\", "\0", "\n", "5", "日本語",
@@ -71,7 +71,14 @@ def test_a_query_without_operators_is_its_words(text: str) -> None:
 def test_a_query_of_a_megabyte_is_bounded(piece: str) -> None:
     query = parse(piece * (1_000_000 // len(piece)))
     assert len(query.terms) <= 2
-    assert max(len(query.phrases), len(query.excluded)) <= MOST_PHRASES
+    assert (query.phrases, query.excluded) == ((), ())
+
+
+@pytest.mark.parametrize("piece", ['"', '" a ', " -a", ' -"', '-"', '"a'])
+def test_a_query_of_operators_alone_is_bounded(piece: str) -> None:
+    query = parse(piece * (LONGEST_WITH_OPERATORS // len(piece)))
+    assert len(query.terms) <= 1
+    assert max(len(query.phrases), len(query.excluded)) <= 1
 
 
 def test_of_too_many_terms_the_repeated_ones_stay_then_the_first() -> None:
@@ -82,6 +89,12 @@ def test_of_too_many_terms_the_repeated_ones_stay_then_the_first() -> None:
 
 
 def test_of_too_many_phrases_the_first_stay() -> None:
-    query = parse(" ".join(f'"x{number} y" -z{number}' for number in range(40)))
-    assert query.phrases == tuple((f"x{number}", "y") for number in range(MOST_PHRASES))
+    query = parse(" ".join(f'"x{number}" -z{number}' for number in range(20)))
+    assert query.phrases == tuple((f"x{number}",) for number in range(MOST_PHRASES))
     assert query.excluded == tuple((f"z{number}",) for number in range(MOST_PHRASES))
+
+
+def test_a_long_text_demands_nothing() -> None:
+    query = parse('He wrote "open sesame" -twice ' + "and went on to other matters " * 10)
+    assert {"open", "sesam", "twice"} <= query.terms.keys()
+    assert (query.phrases, query.excluded) == ((), ())
