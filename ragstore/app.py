@@ -34,6 +34,8 @@ from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
 from ragstore.problems import render_problem
+from ragstore.reranking.endpoint import make_reranker
+from ragstore.reranking.reranker import Reranker
 from ragstore.settings import Settings, load_settings
 from ragstore.state import AppState
 from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_known_query, require_scope
@@ -45,7 +47,9 @@ FIRST_SWEEP = 20.0  # seconds after the start, when the service is busy enough
 JOBS_SHARE = 0.75  # of the time to shut down: then jobs go back into the queue, before the process is killed
 
 
-def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) -> AppState:
+def make_state(
+    settings: Settings, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+) -> AppState:
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
@@ -55,6 +59,7 @@ def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) ->
         database=database,
         embedders=embedders or EmbedderRegistry(settings),
         authenticator=Authenticator(database),
+        reranker=reranker or make_reranker(settings),
         worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
@@ -98,6 +103,8 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         if state.worker is not None:
             await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
         await state.embedders.close()
+        if state.reranker is not None:
+            await state.reranker.close()
         await state.database.close()
 
 
@@ -115,10 +122,12 @@ async def check_schema(database: Database) -> None:
         raise ConfigurationError(f"The database is at revision {revision}; run `ragstore migrate` first.")
 
 
-def create_app(settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None) -> Litestar:
+def create_app(
+    settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+) -> Litestar:
     """The service as an ASGI application. Its lifespan opens the pool; the schema must be there."""
     settings = settings or load_settings()
-    state = make_state(settings, embedders)
+    state = make_state(settings, embedders, reranker)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:

@@ -17,7 +17,15 @@ def check_database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def check_header_secret(secret: SecretStr | None) -> SecretStr | None:
+    value = secret.get_secret_value() if secret is not None else ""
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise ValueError("must be printable ASCII without spaces around it")
+    return secret
+
+
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(check_database_url)]
+HeaderSecret = Annotated[SecretStr | None, AfterValidator(check_header_secret)]
 
 
 class Settings(BaseSettings):
@@ -107,6 +115,28 @@ class Settings(BaseSettings):
         default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
     )
 
+    # the reranker
+    rerank_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Rerank endpoint, its whole URL, such as `https://api.jina.ai/v1/rerank`. Unset: no reranking.",
+    )
+    rerank_model: str = Field(
+        default="", description="Model the reranker is asked for. Needed, except by text-embeddings-inference."
+    )
+    rerank_api_key: HeaderSecret = Field(default=None, description="Key of the rerank endpoint, sent as bearer token.")
+    rerank_style: Literal["cohere", "voyage", "tei"] = Field(
+        default="cohere",
+        description="Its request: `cohere` (Jina, vLLM, Infinity, LiteLLM too), `voyage`, or `tei` "
+        "(text-embeddings-inference).",
+    )
+    rerank_timeout: float = Field(
+        default=2, gt=0, le=60, description="Seconds a search waits for the reranker before it keeps its own order."
+    )
+    rerank_candidates: int = Field(
+        default=50, ge=1, le=1000, description="How many of the best hits are sent to the reranker."
+    )
+
     # background jobs
     run_jobs: bool = Field(
         default=True,
@@ -144,6 +174,12 @@ class Settings(BaseSettings):
     def check_owner_has_database(self) -> Self:
         if self.owner_database_url is not None and self.database_url is None:
             raise ValueError("RAGSTORE_OWNER_DATABASE_URL needs RAGSTORE_DATABASE_URL")
+        return self
+
+    @model_validator(mode="after")
+    def check_reranker_has_model(self) -> Self:
+        if self.rerank_url is not None and not self.rerank_model and self.rerank_style != "tei":
+            raise ValueError("RAGSTORE_RERANK_URL needs RAGSTORE_RERANK_MODEL")
         return self
 
     @property
