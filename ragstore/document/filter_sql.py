@@ -1,4 +1,8 @@
-"""The typed filter tree to a SQL condition on `document d`. A key that lacks is false."""
+"""The typed filter tree to a SQL condition on `document d`. A key that lacks is false.
+
+Indexes narrow it down (`filter_lookups.py`), the document decides. Only B-trees help behind row-level security:
+Postgres does not trust the operators of JSON with rows that the policy may hide.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,10 +10,18 @@ from typing import Any, assert_never
 
 import msgspec
 
+from ragstore.document.filter_lookups import INDEXED_FIELDS, Lookup, find_lookups, list_conjuncts
 from ragstore.document.filters import ORDERED, Condition, Every, Filter, Not, Some
 
-COLUMNS = {"@key": "d.key", "@source": "d.source", "@created_at": "d.created_at", "@document_id": "d.id"}
+COLUMNS = {"@key": "key", "@source": "source", "@created_at": "created_at", "@document_id": "id"}
 ARRAYS = {"@key": "text[]", "@source": "text[]", "@created_at": "timestamptz[]", "@document_id": "uuid[]"}
+MOST_LOOKUPS = 3  # a further one costs more than it narrows down
+FEW_VALUES = 50  # Postgres looks up so many one by one in its statistics; of thousands that alone would take long
+ENTRIES = (
+    "SELECT x.document_id FROM metadata_entry x"
+    " WHERE x.tenant_id = :tenant_id AND x.collection_id = :collection_id AND "
+)
+DOCUMENTS = "SELECT f.id FROM document f WHERE f.tenant_id = :tenant_id AND f.collection_id = :collection_id AND "
 
 
 @dataclass
@@ -21,6 +33,30 @@ class FilterSql:
 
     parameters: dict[str, Any] = field(default_factory=dict)
     negations: int = 0
+
+    def compile_narrowed(self, node: Filter) -> str:
+        """Columns with an index stand for themselves. All else is tested behind `coalesce`: Postgres would guess that
+        the test narrows down once more what the lookups found, and plan for one row where there are thousands.
+        """
+        parts = list(list_conjuncts(node))
+        plain = [one for one in parts if is_plain(one)]
+        rest = Every(tuple(one for one in parts if not is_plain(one)))
+        found = [self.compile_lookup(one) for one in find_lookups(rest)[:MOST_LOOKUPS]]
+        tested = [f"coalesce({self.compile(rest)}, false)"] if rest.parts else []
+        return "(" + " AND ".join([*map(self.compile, plain), *found, *tested]) + ")" if parts else "true"
+
+    def compile_lookup(self, one: Lookup) -> str:
+        selects = [DOCUMENTS + self.compile_field(part.key, part.operator, part.value, "f") for part in one.fields]
+        for part in one.ranges:
+            low, high = self.bind(part.low), self.bind(part.high)
+            selects.append(f"{ENTRIES}x.entry >= CAST({low} AS bytea) AND x.entry < CAST({high} AS bytea)")
+        if len(one.entries) == 1:
+            selects.append(f"{ENTRIES}x.entry = CAST({self.bind(one.entries[0])} AS bytea)")
+        elif one.entries or not selects:
+            values = f"CAST({self.bind(list(one.entries))} AS bytea[])"
+            many = len(one.entries) > FEW_VALUES
+            selects.append(f"{ENTRIES}x.entry {f'IN (SELECT unnest({values}))' if many else f'= ANY({values})'}")
+        return f"d.id IN ({' UNION ALL '.join(selects)})"
 
     def compile(self, node: Filter) -> str:
         match node:
@@ -49,8 +85,8 @@ class FilterSql:
             test = f"coalesce({test}, false)"
         return f"(NOT {test})" if negated else f"({test})"
 
-    def compile_field(self, key: str, operator: str, value: Any) -> str:
-        column = COLUMNS[key]
+    def compile_field(self, key: str, operator: str, value: Any, alias: str = "d") -> str:
+        column = f"{alias}.{COLUMNS[key]}"
         if operator == "$exists":
             return f"({column} IS NOT NULL) = {self.bind(value)}"
         if operator == "$in":
@@ -67,7 +103,8 @@ class FilterSql:
         if operator == "$exists":
             return f"({entry} IS NOT NULL) = {self.bind(value)}"
         if operator == "$in":
-            return f"{entry} = ANY(CAST({self.bind([to_json(one) for one in value])} AS jsonb[]))"
+            values = self.bind([to_json(one) for one in value])
+            return f"{entry} IN (SELECT unnest(CAST({values} AS jsonb[])))"  # hashed, which ANY is only in custom plans
         if operator == "$eq":
             return f"{entry} = CAST({self.bind(to_json(value))} AS jsonb)"
         if operator == "$contains":
@@ -91,13 +128,21 @@ class FilterSql:
         return f":{name}"
 
 
+def is_plain(node: Filter) -> bool:
+    return isinstance(node, Condition) and node.key in INDEXED_FIELDS
+
+
 def to_json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
 def compile_filter(node: Filter | None) -> tuple[str, dict[str, Any]]:
-    """SQL on `document d` and its parameters; `true` when there is no filter."""
+    """SQL on `document d` and its parameters; `true` when there is no filter.
+
+    It also names :tenant_id and :collection_id, which the caller binds. Plan it for its values (`plan="custom"`, or
+    `plan_for_values`): whether an index helps depends on them.
+    """
     if node is None:
         return "true", {}
     sql = FilterSql()
-    return sql.compile(node), sql.parameters
+    return sql.compile_narrowed(node), sql.parameters

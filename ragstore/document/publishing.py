@@ -12,6 +12,7 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.document import queries
+from ragstore.document.entries import list_entries
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,10 @@ class Publisher:
             stored.content_digest,
             {name: fields[name] for name in ("source", "url", "meta")} | {"record_digest": record_digest},
         )
-        return Published(stored.id, version) if version is not None else None
+        if version is None:
+            return None
+        await self._replace_entries({stored.id: fields})
+        return Published(stored.id, version)
 
     async def replace(self, versions: Sequence[DocumentVersion]) -> dict[str, Published]:
         """Store documents with their chunks and vectors, by key. Keys must differ."""
@@ -97,6 +101,7 @@ class Publisher:
         published = {key: Published(document_id, version) for key, document_id, version in stored}
         replaced = [one.id for one in published.values() if one.version > 1]
         removed = await queries.delete_chunks(self.session, self.tenant_id, replaced) if replaced else 0
+        await self._replace_entries({published[one.key].id: one.fields for one in versions})
         await self._insert_passages(versions, published)
         await CollectionService(self.session, self.tenant_id).count_in(
             self.collection.id,
@@ -117,6 +122,10 @@ class Publisher:
             "chunk_count": len(one.passages),
             **one.fields,
         }
+
+    async def _replace_entries(self, fields: dict[uuid.UUID, dict[str, Any]]) -> None:
+        entries = {document_id: list_entries(one["source"], one["meta"]) for document_id, one in fields.items()}
+        await queries.replace_entries(self.session, self.tenant_id, self.collection.id, entries)
 
     async def _insert_passages(self, versions: Sequence[DocumentVersion], published: dict[str, Published]) -> None:
         chunks: list[dict[str, Any]] = []

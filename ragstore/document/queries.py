@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
@@ -12,7 +12,25 @@ from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
 from ragstore.document.tables import Chunk, Document, Embedding
 
+# The two parts see the same snapshot, and touch no row both.
+REPLACE_ENTRIES = text("""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:owners AS uuid[]), CAST(:entries AS bytea[])) AS w (document_id, entry)
+    ), gone AS (
+        DELETE FROM metadata_entry x
+        WHERE x.tenant_id = :tenant_id AND x.document_id = ANY(CAST(:documents AS uuid[]))
+          AND (x.document_id, x.entry) NOT IN (SELECT w.document_id, w.entry FROM wanted w)
+    )
+    INSERT INTO metadata_entry (tenant_id, collection_id, document_id, entry)
+    SELECT :tenant_id, :collection_id, w.document_id, w.entry FROM wanted w
+    ON CONFLICT DO NOTHING
+""")
 COLUMN_NAMES = {"meta": "metadata"}  # attributes that are named otherwise than their column
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """Until commit: a plan that was made for another filter's values may be slow for these."""
+    await (await session.connection()).execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 async def find_by_keys(
@@ -85,6 +103,9 @@ async def list_documents(
         statement = statement.where(col(d.key) == key)
     if after is not None:
         statement = statement.where(col(d.id) > after)
+    if condition is not None:
+        await plan_for_values(session)
+    parameters |= {"tenant_id": tenant_id, "collection_id": collection_id}
     return (await session.exec(statement, params=parameters)).all()
 
 
@@ -141,6 +162,21 @@ async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequen
         await connection.execute(insert(table.__table__), rows)  # type: ignore[attr-defined]  # see above
 
 
+async def replace_entries(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, entries: Mapping[uuid.UUID, Sequence[bytes]]
+) -> None:
+    """By document. What a document has already stays as it is, so that only what differs is written."""
+    connection = await session.connection()
+    parameters = {
+        "tenant_id": tenant_id,
+        "collection_id": collection_id,
+        "documents": list(entries),
+        "owners": [document_id for document_id, found in entries.items() for _ in found],
+        "entries": [one for found in entries.values() for one in found],
+    }
+    await connection.execute(REPLACE_ENTRIES, parameters)
+
+
 async def delete_chunks(session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]) -> int:
     """With their embeddings; answers how many there were."""
     done = await session.exec(
@@ -176,6 +212,8 @@ async def delete_documents(
         )
         SELECT count(*), coalesce(sum(chunk_count), 0) FROM gone
     """)  # noqa: S608  # the filter names its values as parameters
+    if condition is not None:
+        await plan_for_values(session)
     connection = await session.connection()
     given = {"tenant_id": tenant_id, "collection_id": collection_id, **parameters}
     given |= {"document_id": document_id} if document_id is not None else {}

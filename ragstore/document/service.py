@@ -9,6 +9,7 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession
 from ragstore.document import queries
 from ragstore.document.digests import digest_record
+from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
@@ -67,6 +68,8 @@ class DocumentService:
             record = {"source": row.source, "url": row.url, "meta": row.meta} | changes
             changes["record_digest"] = digest_record(record["source"], record["url"], record["meta"])
             await queries.update_document(self.session, self.tenant_id, document_id, changes)
+            entries = {document_id: list_entries(record["source"], record["meta"])}
+            await queries.replace_entries(self.session, self.tenant_id, handle.id, entries)
             await self.session.refresh(row)
         return to_read(row, with_content=True)
 

@@ -43,6 +43,7 @@ class Document(SQLModel, table=True):
         UniqueConstraint("tenant_id", "collection_id", "key", name="uq_document_key"),
         Index("ix_document_collection", "tenant_id", "collection_id", "id"),
         Index("ix_document_file", "tenant_id", "file_id"),
+        Index("ix_document_created", "tenant_id", "collection_id", "created_at"),
     )
 
     tenant_id: uuid.UUID = tenant_key()
@@ -61,6 +62,30 @@ class Document(SQLModel, table=True):
     file_id: uuid.UUID | None = None
     created_at: datetime = timestamp_now()
     updated_at: datetime = timestamp_now()
+
+
+class MetadataEntry(SQLModel, table=True):
+    """What a filter looks documents up by: their source and top-level metadata, as `entries.py` encodes them."""
+
+    __tablename__ = "metadata_entry"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "document_id"], ["document.tenant_id", "document.id"], ondelete="CASCADE"),
+        Index("ix_metadata_entry", "tenant_id", "collection_id", "entry", "document_id"),
+        {
+            # Read by index-only scans, like the codes below.
+            "postgresql_with": {
+                "autovacuum_vacuum_insert_scale_factor": 0.02,
+                "autovacuum_vacuum_insert_threshold": 5000,
+                "autovacuum_vacuum_scale_factor": 0.02,
+                "autovacuum_analyze_scale_factor": 0.02,
+            }
+        },
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    document_id: uuid.UUID = Field(primary_key=True)
+    entry: bytes = Field(primary_key=True, sa_type=LargeBinary)
+    collection_id: uuid.UUID
 
 
 class Chunk(SQLModel, table=True):

@@ -52,7 +52,8 @@ class SearchService:
 
     async def _search(self, handle: CollectionHandle, wanted: SearchRequest, condition: Filter | None) -> list[Hit]:
         vector = await self._query_vector(handle, wanted)
-        async with self.database.transaction() as session:
+        # Whether an index helps depends on the filter's values.
+        async with self.database.transaction(plan="cached" if condition is None else "custom") as session:
             rows = await queries.find_nearest(
                 session,
                 self.database.tenant_id,
