@@ -19,6 +19,7 @@ from ragstore.roles import Roles
 from ragstore.settings import Settings
 from tests.builders import make_collection, search, upsert
 from tests.conftest import make_settings, on_database, run_on_server, running
+from tests.document.stored import OLD_ENTRIES, count_entries, list_entry_differences, store_old_documents
 
 PASSWORD = "letmein"
 
@@ -71,6 +72,19 @@ async def test_an_owner_who_is_no_superuser_migrates_up_and_down(managed: Manage
     for to, reached in (("head", latest_revision()), ("base", None), ("head", latest_revision())):
         assert await asyncio.to_thread(migrate_database, settings, to) == reached
     assert not await read_one(managed.url("owner"), "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+
+
+async def test_such_an_owner_fills_tables_from_rows_that_the_walls_hide_from_it(
+    managed: Managed, tmp_path: Path
+) -> None:
+    settings = managed.settings(tmp_path)
+    await asyncio.to_thread(migrate_database, settings, "0004")
+    await store_old_documents(managed.superuser_url)
+    assert await asyncio.to_thread(migrate_database, settings, "0005") == "0005"
+    superuser = Database.connect(managed.superuser_url, make_settings(managed.superuser_url))
+    assert await list_entry_differences(superuser) == []
+    assert await count_entries(superuser) == OLD_ENTRIES
+    await superuser.close()
 
 
 async def test_the_service_works_with_a_login_that_owns_nothing(managed: Managed, tmp_path: Path) -> None:
