@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import context, op
@@ -83,7 +84,7 @@ def fill_entries() -> None:
     connection.execute(act_as, {"tenant": ""})
 
 
-def read_pages(connection: sa.Connection, tenant_id: object) -> Iterator[list[sa.Row]]:
+def read_pages(connection: sa.Connection, tenant_id: object) -> Iterator[list[sa.Row[Any]]]:
     after: object = FIRST
     while rows := connection.execute(READ, {"tenant_id": tenant_id, "after": after, "page": PAGE}).all():
         yield list(rows)

@@ -93,7 +93,7 @@ async def find_ids(session: AsyncSession, tenant_id: uuid.UUID, tree: object) ->
     return set(await (await session.connection()).scalars(statement, parameters))
 
 
-async def list_entry_differences(owner: Database) -> list[object]:
+async def list_entry_differences(owner: Database) -> list[tuple[object, ...]]:
     """Rows of `metadata_entry` that are too many or missing, by what the documents say. Sees every tenant."""
     async with owner.transaction() as session:
         connection = await session.connection()

@@ -102,13 +102,17 @@ async def test_entries_are_what_a_recount_finds(client: httpx.AsyncClient, datab
         collection = chance.choice(["docs", "docs", "other"])
         path = f"/v1/collections/{collection}/documents"
         documents = [
-            {"key": key, "content": chance.choice(["one", "two"]), "source": chance.choice([None, "book", "zoo"])}
-            | {"metadata": make_metadata(chance)}
+            {
+                "key": key,
+                "content": chance.choice(["one", "two"]),
+                "source": chance.choice([None, "book", "zoo"]),
+                "metadata": make_metadata(chance),
+            }
             for key in chance.sample("abcdefgh", 4)
         ]
         stored = await upsert(client, *documents, collection=collection)
         first, second, *_ = [f"{path}/{one['id']}" for one in stored]
-        patch = {"metadata": make_metadata(chance)} | chance.choice([{}, {"source": None}, {"source": "other"}])
+        patch = {"metadata": make_metadata(chance), **chance.choice([{}, {"source": None}, {"source": "other"}])}
         assert (await client.patch(first, json=patch)).status_code == 200
         assert (await client.delete(second)).status_code == 204
     assert await list_entry_differences(database) == []

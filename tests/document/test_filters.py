@@ -1,5 +1,6 @@
 """The compiler against a plain Python reading of the same filter, on trees and metadata nobody thought of."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -129,7 +130,11 @@ async def test_postgres_agrees_with_a_plain_reading(database: Database, database
 @pytest.mark.parametrize("key", ["id", "@key", "@document_id"])
 async def test_ten_thousand_values_at_once(database: Database, database_url: str, key: str) -> None:
     documents = [Stored(new_id(), f"k{n}", None, BEGAN, {"id": f"m{n}"}) for n in range(20)]
-    names = {"id": lambda one: one.metadata["id"], "@key": lambda one: one.key, "@document_id": lambda one: str(one.id)}
+    names: dict[str, Callable[[Stored], str]] = {
+        "id": lambda one: one.metadata["id"],
+        "@key": lambda one: one.key,
+        "@document_id": lambda one: str(one.id),
+    }
     tenant_id = await store_documents(database, documents)
     known = [names[key](one) for one in documents[:7]]
     values = [*known, *(str(new_id()) for _ in range(10_000 - len(known)))]
