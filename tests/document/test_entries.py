@@ -112,7 +112,8 @@ async def test_entries_are_what_a_recount_finds(client: httpx.AsyncClient, datab
         ]
         stored = await upsert(client, *documents, collection=collection)
         first, second, *_ = [f"{path}/{one['id']}" for one in stored]
-        patch = {"metadata": make_metadata(chance), **chance.choice([{}, {"source": None}, {"source": "other"}])}
+        patch: dict[str, Any] = {"metadata": make_metadata(chance)}
+        patch |= chance.choice([{}, {"source": None}, {"source": "other"}])
         assert (await client.patch(first, json=patch)).status_code == 200
         assert (await client.delete(second)).status_code == 204
     assert await list_entry_differences(database) == []
