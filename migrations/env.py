@@ -13,6 +13,7 @@ import ragstore.document.tables
 import ragstore.idempotency.tables
 import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
+from ragstore.collection.indexing import PREFIX
 from ragstore.columns import Code, Vector
 from ragstore.database import Database
 from ragstore.roles import Roles, ensure_roles
@@ -27,11 +28,17 @@ def render_type(kind: str, item: Any, autogenerate: Any) -> str | Literal[False]
     return False
 
 
+def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    """Indexes of single collections are the service's business: they come and go."""
+    return not (kind == "index" and name is not None and name.startswith(PREFIX))
+
+
 def run_on(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,
         render_item=render_type,
+        include_name=include_name,
         compare_server_default=False,  # Postgres respells every default
         transaction_per_migration=True,
     )

@@ -14,10 +14,12 @@ import ragstore.chat.routes
 import ragstore.collection.routes
 import ragstore.document.routes
 import ragstore.health
+import ragstore.index.routes
 import ragstore.ingestion.routes
 import ragstore.job.routes
 import ragstore.search.routes
 import ragstore.tenant.routes
+from ragstore.collection.indexing import INDEX
 from ragstore.database import Database
 from ragstore.dependencies import make_dependencies
 from ragstore.document.tidying import VACUUM
@@ -25,6 +27,7 @@ from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
 from ragstore.idempotency.hook import check_idempotency, release_claim
+from ragstore.index.handler import BuildOptions, IndexHandler
 from ragstore.job.context import Handler
 from ragstore.job.listener import Listener
 from ragstore.job.worker import Worker, WorkerOptions
@@ -41,6 +44,7 @@ from ragstore.tenant.service import Authenticator
 from ragstore.walls import check_walls
 
 LONGEST_VACUUM = 6 * 3600.0
+LONGEST_BUILD = 7 * 24 * 3600.0
 FIRST_SWEEP = 20.0  # seconds after the start, when the service is busy enough
 JOBS_SHARE = 0.75  # of the time to shut down: then jobs go back into the queue, before the process is killed
 
@@ -77,7 +81,14 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
     assert url is not None  # noqa: S101  # make_state has looked
     patient = settings.model_copy(update={"pool_size": 1, "max_overflow": 0, "statement_timeout": LONGEST_VACUUM})
     vacuum = VacuumHandler(Database.connect(url.get_secret_value(), patient))
-    return {VACUUM: vacuum.run, SWEEP: SweepHandler(list_sweeps(settings), settings.sweep_interval).run}
+    sweep = SweepHandler(list_sweeps(settings), settings.sweep_interval, settings.index_threshold)
+    return {VACUUM: vacuum.run, SWEEP: sweep.run, INDEX: make_index_handler(settings, url.get_secret_value()).run}
+
+
+def make_index_handler(settings: Settings, owner_url: str) -> IndexHandler:
+    two = settings.model_copy(update={"pool_size": 2, "max_overflow": 0, "statement_timeout": LONGEST_BUILD})
+    options = BuildOptions(settings.index_threshold, settings.index_build_memory_mb, settings.index_build_workers)
+    return IndexHandler(Database.connect(owner_url, two), options)
 
 
 @asynccontextmanager
@@ -148,6 +159,7 @@ def make_api() -> Router:
         "/v1",
         route_handlers=[
             ragstore.collection.routes.router,
+            ragstore.index.routes.router,
             ragstore.document.routes.router,
             ragstore.ingestion.routes.router,
             ragstore.search.routes.router,

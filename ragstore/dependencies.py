@@ -42,13 +42,18 @@ async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
 async def provide_ingestion(request: AnyRequest) -> IngestionService:
     state = read_state(request)
     recorder = await provide_recorder(request)
-    return IngestionService(await provide_tenant_database(request), state.embedders, recorder)
+    threshold = state.settings.index_threshold
+    return IngestionService(await provide_tenant_database(request), state.embedders, recorder, threshold)
 
 
 async def provide_search(request: AnyRequest) -> SearchService:
     state = read_state(request)
     database = await provide_tenant_database(request)
     return SearchService(database, state.embedders, state.settings.search_candidates, state.handles)
+
+
+async def provide_index_threshold(request: AnyRequest) -> int:
+    return read_state(request).settings.index_threshold
 
 
 async def provide_job_watch(request: AnyRequest) -> JobWatch:
@@ -64,5 +69,6 @@ def make_dependencies() -> dict[str, Provide]:
         "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
         "search_service": Provide(provide_search),
+        "index_threshold": Provide(provide_index_threshold),
         "job_watch": Provide(provide_job_watch),
     }

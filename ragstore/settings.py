@@ -107,6 +107,22 @@ class Settings(BaseSettings):
         default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
     )
 
+    # indexes of large collections
+    index_threshold: int = Field(
+        default=50_000,
+        ge=0,
+        description="Chunks from which an HNSW index on a collection's codes is built in the background; 0: always.",
+    )
+    index_build_memory_mb: int = Field(
+        default=512,
+        ge=16,
+        le=65_536,
+        description="Most memory of one index build, in MB: about 1 GB for a million chunks, slower with less.",
+    )
+    index_build_workers: int = Field(
+        default=0, ge=0, le=64, description="Processes that help with an index build, on machines with cores to spare."
+    )
+
     # background jobs
     run_jobs: bool = Field(
         default=True,

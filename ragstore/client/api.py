@@ -13,6 +13,8 @@ from ragstore.client.faults import RagstoreClientError
 from ragstore.client.transport import Transport, is_loopback
 from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead
 from ragstore.document.schemas import DocumentRead, DocumentsDeleted
+from ragstore.index.schemas import IndexRead, IndexUpdate
+from ragstore.index.schemas import Mode as IndexMode
 from ragstore.ingestion.schemas import DocumentUpsert, UpsertResults
 from ragstore.paging import Page
 from ragstore.search.schemas import Mode, SearchResults
@@ -85,6 +87,14 @@ class Client(ChatCalls):
 
     def delete_collection(self, name: str) -> CollectionDeleted:
         return self.transport.call(CollectionDeleted, "DELETE", collection_path(name))
+
+    def read_index(self, collection: str) -> IndexRead:
+        return self.transport.call(IndexRead, "GET", f"{collection_path(collection)}/index")
+
+    def set_index(self, collection: str, mode: IndexMode) -> IndexRead:
+        """Answers at once; what the mode asks for happens in the background."""
+        path = f"{collection_path(collection)}/index"
+        return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
     def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
         """Repeated on a broken connection only if every document has a key."""

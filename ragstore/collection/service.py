@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import UNSET
 
 from ragstore.collection import queries
+from ragstore.collection.indexing import crosses_threshold, name_index, request_index
 from ragstore.collection.schemas import (
     NAME_PATTERN,
     Chunking,
@@ -37,6 +38,16 @@ class CollectionHandle:
     model: str
     model_id: int
     chunking: Chunking
+
+
+@dataclass(frozen=True)
+class IndexChoice:
+    """What decides whether the collection is to have an index on its codes."""
+
+    collection_id: uuid.UUID
+    model_id: int
+    mode: str
+    chunks: int
 
 
 @dataclass(frozen=True)
@@ -107,12 +118,37 @@ class CollectionService:
     async def delete(self, name: str) -> CollectionDeleted:
         row, _ = await self._find(name, lock=True)
         await queries.delete_collection(self.session, self.tenant_id, row.id)
+        if await queries.has_index(self.session, name_index(self.tenant_id, row.id, row.model_id)):
+            await request_index(self.session, self.tenant_id, row.id, row.model_id)
         return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
 
-    async def count_in(self, collection_id: uuid.UUID, *, documents: int, chunks: int) -> None:
-        """Call last before the commit: other writers of the collection wait from here on."""
-        if documents or chunks:
-            await queries.count_in(self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks)
+    async def read_index_choice(self, name: str) -> IndexChoice:
+        row, _ = await self._find(name)
+        return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
+
+    async def choose_index(self, name: str, mode: str) -> IndexChoice:
+        row, _ = await self._find(name, lock=True)
+        if row.index_mode != mode:
+            await queries.update_collection(self.session, self.tenant_id, row.id, {"index_mode": mode})
+            await self.session.refresh(row)
+        return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
+
+    async def count_in(
+        self, collection_id: uuid.UUID, *, documents: int, chunks: int, index_threshold: int | None = None
+    ) -> None:
+        """Call last before the commit: other writers of the collection wait from here on. Chunks that make it reach
+        `index_threshold` ask for its index.
+        """
+        if not (documents or chunks):
+            return
+        counted = await queries.count_in(
+            self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks
+        )
+        if counted is None or index_threshold is None:
+            return
+        now: int = counted.chunk_count
+        if counted.index_mode == "auto" and crosses_threshold(now - chunks, now, index_threshold):
+            await request_index(self.session, self.tenant_id, collection_id, counted.model_id)
 
     async def _find(self, name: str, *, lock: bool = False) -> tuple[Collection, str]:
         known = NAME.fullmatch(name) is not None

@@ -63,6 +63,7 @@ class Publisher:
     session: AsyncSession
     tenant_id: uuid.UUID
     collection: CollectionHandle
+    index_threshold: int | None = None  # chunks from which the collection is to have an index on its codes
 
     async def find_stored(self, keys: Sequence[str]) -> dict[str, StoredVersion]:
         rows = await queries.find_by_keys(self.session, self.tenant_id, self.collection.id, keys)
@@ -102,6 +103,7 @@ class Publisher:
             self.collection.id,
             documents=len(published) - len(replaced),
             chunks=sum(len(one.passages) for one in versions) - removed,
+            index_threshold=self.index_threshold,
         )
         return published
 

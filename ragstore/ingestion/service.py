@@ -72,6 +72,7 @@ class IngestionService:
     database: TenantDatabase
     embedders: EmbedderRegistry
     recorder: Recorder = field(default_factory=Recorder)
+    index_threshold: int | None = None
 
     async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
@@ -95,7 +96,7 @@ class IngestionService:
         handle, candidates = await self._plan(collection, good)
         versions = await self._embed(handle, [one for one in candidates if not one.same_content])
         async with self.database.transaction() as session:
-            publisher = Publisher(session, self.database.tenant_id, handle)
+            publisher = Publisher(session, self.database.tenant_id, handle, self.index_threshold)
             published = await publish(publisher, candidates, versions)
             results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
             answer = UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
