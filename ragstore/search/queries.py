@@ -12,7 +12,8 @@ from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
 
 # Two stages: candidates by Hamming distance on the codes, an index-only scan of `ix_embedding_code`; then the exact
-# distance on their full vectors. The filter is applied among the codes, so it never hides a hit.
+# distance on their full vectors. The filter is applied among the codes, so it never hides a hit. `+ 0`: an HNSW index
+# would answer in this order too, but with 40 rows instead of all.
 NEAREST = """
 WITH candidate AS MATERIALIZED (
     SELECT e.chunk_id
@@ -22,7 +23,7 @@ WITH candidate AS MATERIALIZED (
           SELECT FROM collection k
           WHERE k.tenant_id = :tenant_id AND k.id = :collection_id AND k.name = :name AND k.model_id = :model_id
       ) {matching}
-    ORDER BY e.code <~> :code, e.chunk_id
+    ORDER BY (e.code <~> :code) + 0, e.chunk_id
     LIMIT :candidates
 ), nearest AS MATERIALIZED (
     SELECT e.chunk_id, e.vector <=> :vector AS distance
