@@ -8,6 +8,7 @@ import pytest
 from ragstore.collection.indexing import INDEX, name_index
 from ragstore.columns import new_id
 from ragstore.database import Database
+from ragstore.document.tidying import UPKEEP_LOCK
 from ragstore.index.handler import choose_memory
 from ragstore.job.outcomes import RetryLater
 from ragstore.maintenance import queries
@@ -161,7 +162,7 @@ async def test_two_workers_build_one_index(queue: Queue, writer: Database) -> No
             assert second != first
 
             async def gave_way() -> bool:
-                return (await queue.row(second)).fence >= 4  # claimed and given back, twice
+                return bool((await queue.row(second)).fence >= 4)  # claimed and given back, twice
 
             await wait_until(gave_way)
             assert len(await queue.ask(BUILDS)) == 1
@@ -208,7 +209,7 @@ async def test_a_build_gives_way_to_a_vacuum(queue: Queue) -> None:
     await add_job(queue, key)
     (job,) = await queue.claim(kinds=(INDEX,))
     async with queue.owner.engine.connect() as connection:
-        await connection.execute(queries.TRY_LOCK, {"lock": queries.UPKEEP_LOCK})
+        await connection.execute(queries.TRY_LOCK, {"lock": UPKEEP_LOCK})
         with pytest.raises(RetryLater):
             await make_handler(queue).run(queue.context(job))
         await connection.invalidate()
