@@ -9,7 +9,9 @@ from ragstore.collection.indexing import INDEX, name_index
 from ragstore.columns import new_id
 from ragstore.database import Database
 from ragstore.document.tidying import UPKEEP_LOCK
+from ragstore.index.build import open_connection
 from ragstore.index.handler import choose_memory
+from ragstore.index.queries import build_index, prepare_build
 from ragstore.job.outcomes import RetryLater
 from ragstore.maintenance import queries
 from ragstore.maintenance.vacuum import VacuumHandler
@@ -150,6 +152,25 @@ async def test_a_worker_that_stops_breaks_its_build_off_and_the_next_one_builds(
     async with working(queue):
         await queue.wait_for(job_id, "succeeded")
     assert await is_valid(queue, key)
+
+
+async def test_a_build_ends_soon_after_its_worker_has_vanished(
+    queue: Queue, writer: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragstore.index.queries.LOOK_SECONDS", 1)
+    key, owner = await add_collection(queue, 100), make_handler(queue).owner
+    async with held_up(writer), open_connection(owner) as connection:
+        await prepare_build(connection, 64, 0)
+        building = asyncio.create_task(build_index(connection, key))
+        await wait_for_build(queue)
+        connection.terminate()
+        await asyncio.gather(building, return_exceptions=True)
+
+        async def ended() -> bool:
+            return await queue.ask(BUILDS) == []
+
+        await wait_until(ended)
+    await owner.close()
 
 
 async def test_two_workers_build_one_index(queue: Queue, writer: Database) -> None:
