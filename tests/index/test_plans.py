@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from ragstore.app import create_app
 from ragstore.index.queries import IndexKey
+from tests.builders import search
+from tests.conftest import make_settings, running
 from tests.index.kit import add_collection, run_job
 from tests.job.kit import Queue
 
@@ -94,3 +97,11 @@ async def test_the_index_finds_what_the_scan_finds(queue: Queue, key: IndexKey) 
 
     found, exact = set(await ask(BY_INDEX)), set(await ask(BY_SCAN))
     assert len(found & exact) >= 150
+
+
+async def test_a_search_is_complete_though_there_is_an_index(queue: Queue, key: IndexKey) -> None:
+    """The index alone would give 40 candidates."""
+    app = create_app(make_settings(queue.url, run_jobs=False))
+    async with running(app) as client:
+        for _ in range(TIMES):
+            assert len(await search(client, vector=[1.0] * 1536, top_k=60)) == 60
