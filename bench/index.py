@@ -32,6 +32,7 @@ from ragstore.settings import Settings
 QUERIES = 200
 NEAREST = 40
 BATCH = 5000
+MORE = 1000  # rows inserted before the build, and after it, to see what the index costs them
 FILL = """
     WITH made AS (
         INSERT INTO document
@@ -91,10 +92,18 @@ async def ask(connection: Any, key: IndexKey, order: str, codes: list[bytes]) ->
     return answers[5:], seconds[5:]
 
 
+async def time_insert(connection: Any, key: IndexKey, codes: list[bytes]) -> float:
+    """Milliseconds a row."""
+    started = time.perf_counter()
+    await connection.execute(FILL, key.tenant_id, key.collection_id, codes)
+    return (time.perf_counter() - started) * 1000 / len(codes)
+
+
 async def measure_size(connection: Any, key: IndexKey, rows: int, options: argparse.Namespace) -> None:
     random = np.random.default_rng(rows)
     centres = random.integers(0, 256, (max(rows // 100, 1), 192), dtype=np.uint8)
     await fill(connection, key, make_codes(random, centres, rows))
+    without = await time_insert(connection, key, make_codes(random, centres, MORE))
     await connection.execute("VACUUM (ANALYZE) embedding")
     await queries.prepare_build(connection, options.memory_mb, options.workers)
     started = time.perf_counter()
@@ -102,6 +111,7 @@ async def measure_size(connection: Any, key: IndexKey, rows: int, options: argpa
     seconds = time.perf_counter() - started
     found = await queries.find_own_index(connection, key.name)
     assert found is not None
+    rows += MORE
     print(f"{rows:7} rows: built in {seconds:.1f} s ({rows / seconds:.0f}/s), {found.bytes / rows:.0f} bytes a row")
     codes = make_codes(random, centres, QUERIES)
     exact, scanned = await ask(connection, key, BY_SCAN, codes)
@@ -112,6 +122,8 @@ async def measure_size(connection: Any, key: IndexKey, rows: int, options: argpa
         good = sum(sum(one <= max(true) for one in got) for got, true in zip(given, exact, strict=True))
         recall = good / (NEAREST * len(exact))  # of equally near codes any will do
         print("  ", describe(f"index, ef_search {width}, recall {recall:.3f}", searched))
+    upkeep = await time_insert(connection, key, make_codes(random, centres, MORE))
+    print(f"   a row inserted: {without:.2f} ms without the index, {upkeep:.2f} ms with it")
 
 
 async def measure(url: str, options: argparse.Namespace) -> None:

@@ -87,7 +87,12 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
 
 def make_index_handler(settings: Settings, owner_url: str) -> IndexHandler:
     two = settings.model_copy(update={"pool_size": 2, "max_overflow": 0, "statement_timeout": LONGEST_BUILD})
-    options = BuildOptions(settings.index_threshold, settings.index_build_memory_mb, settings.index_build_workers)
+    options = BuildOptions(
+        settings.index_threshold,
+        settings.index_build_memory_mb,
+        settings.index_build_workers,
+        quiet=settings.index_build_quiet,
+    )
     return IndexHandler(Database.connect(owner_url, two), options)
 
 

@@ -123,6 +123,13 @@ class Settings(BaseSettings):
         default=0, ge=0, le=64, description="Processes that help with an index build, on machines with cores to spare."
     )
 
+    index_build_quiet: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="Seconds in which a collection may grow by 1 % before its index is built: imports are faster without.",
+    )
+
     # background jobs
     run_jobs: bool = Field(
         default=True,

@@ -86,7 +86,7 @@ async def test_the_service_works_with_a_login_that_owns_nothing(managed: Managed
 
 
 async def test_the_owner_builds_a_collections_index_and_drops_it(managed: Managed, tmp_path: Path) -> None:
-    settings = managed.settings(tmp_path).model_copy(update={"index_threshold": 1})
+    settings = managed.settings(tmp_path).model_copy(update={"index_threshold": 1, "index_build_quiet": 0})
     await asyncio.to_thread(prepare_database, settings)
     async with running(create_app(settings), "chosen") as client:
         await make_collection(client)

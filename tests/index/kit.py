@@ -71,7 +71,7 @@ async def add_job(queue: Queue, key: IndexKey) -> uuid.UUID:
 
 def make_handler(queue: Queue, threshold: int = 100) -> IndexHandler:
     """As the service makes it, but in a hurry."""
-    handler = make_index_handler(make_settings(queue.url, index_threshold=threshold), queue.url)
+    handler = make_index_handler(make_settings(queue.url, index_threshold=threshold, index_build_quiet=0), queue.url)
     handler.options = replace(handler.options, poll=0.02, pause=0.05)
     return handler
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -235,6 +236,41 @@ async def test_a_build_gives_way_to_a_vacuum(queue: Queue) -> None:
             await make_handler(queue).run(queue.context(job))
         await connection.invalidate()
     assert (await make_handler(queue).run(queue.context(job)))["index"] == "ready"
+
+
+async def test_a_collection_that_is_being_filled_waits_for_its_index(queue: Queue) -> None:
+    """A row costs a build far less than it costs an index that is there."""
+    key = await add_collection(queue, 100)
+    job_id = await add_job(queue, key)
+    handler = make_handler(queue)
+    handler.options = replace(handler.options, quiet=0.3)
+
+    async def fill() -> None:
+        while True:
+            await queue.ask("UPDATE collection SET chunk_count = chunk_count * 1.1")
+            await asyncio.sleep(0.02)
+
+    async def gave_way() -> bool:
+        return bool((await queue.row(job_id)).fence >= 4)  # claimed and given back, twice
+
+    async with queue.working(handlers={INDEX: handler.run}):
+        filling = asyncio.create_task(fill())
+        await wait_until(gave_way)
+        assert await find(queue, key) is None
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        row = await queue.wait_for(job_id, "succeeded")
+    assert row.attempts == 1
+    assert await is_valid(queue, key)
+
+
+async def test_who_asks_for_an_index_does_not_wait(queue: Queue) -> None:
+    key = await add_collection(queue, 100, mode="on")
+    handler = make_handler(queue)
+    handler.options = replace(handler.options, quiet=3600)
+    job_id = await add_job(queue, key)
+    async with queue.working(handlers={INDEX: handler.run}):
+        await queue.wait_for(job_id, "succeeded")
 
 
 async def test_who_does_not_own_the_table_says_so(queue: Queue) -> None:

@@ -36,7 +36,9 @@ ADDRESS = "/v1/collections/docs/index"
 @pytest.fixture
 async def client(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
     """Of a service whose collections are large from three passages on."""
-    async with running(create_app(make_settings(database_url, index_threshold=THRESHOLD))) as client:
+    async with running(
+        create_app(make_settings(database_url, index_threshold=THRESHOLD, index_build_quiet=0))
+    ) as client:
         yield client
 
 
@@ -111,7 +113,7 @@ async def test_a_collection_that_is_off_asks_for_nothing(idle_client: httpx.Asyn
 
 
 async def test_the_threshold_zero_means_always(database_url: str) -> None:
-    async with running(create_app(make_settings(database_url, index_threshold=0))) as client:
+    async with running(create_app(make_settings(database_url, index_threshold=0, index_build_quiet=0))) as client:
         await make_collection(client)
         await upsert(client, *documents(0, 1))
         await wait_for_state(client, "ready")
