@@ -127,7 +127,7 @@ class Settings(BaseSettings):
         default=10,
         ge=0,
         le=3600,
-        description="Seconds in which a collection may grow by 1 % before its index is built: imports are faster without.",
+        description="A build waits until the collection grows by less than 1 % in so many seconds: imports go first.",
     )
 
     # background jobs
