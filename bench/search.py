@@ -17,20 +17,16 @@ import httpx
 from bench.measure import Bench, Caller, describe, post_corpus, read_corpus, read_queries, run_bench
 from ragstore.app import create_app
 from ragstore.columns import register_codecs
+from ragstore.database import number_parameters
 from ragstore.embedding.codes import encode_one
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.logs import configure_logs
-from ragstore.search.queries import UNFILTERED
+from ragstore.search.queries import NEAREST
 from ragstore.settings import Settings
 
-NAMES = ("tenant_id", "collection_id", "model_id", "name", "code", "candidates", "vector", "top_k")
+NAMES = number_parameters(NEAREST)[1]
 PATH = "/v1/collections/bench/search"
-
-
-def number_parameters(sql: str) -> str:
-    for number, name in enumerate(NAMES, start=1):
-        sql = sql.replace(f":{name}", f"${number}")
-    return sql
+MODES = ("vector", "text", "hybrid")
 
 
 async def measure(bench: Bench, queries: list[str]) -> None:
@@ -41,14 +37,14 @@ async def measure(bench: Bench, queries: list[str]) -> None:
     await register_codecs(connection)
     await connection.execute("SET jit = off")  # as the owner: past the wall, the least the statement can cost
     rows = await connection.fetch("SELECT tenant_id, id, model_id, name FROM collection WHERE name = 'bench'")
-    which = tuple(rows[0])
-    statement = await connection.prepare(number_parameters(str(UNFILTERED.text)))
+    which = dict(zip(("tenant_id", "collection_id", "model_id", "name"), rows[0], strict=True))
+    statement = await connection.prepare(number_parameters(NEAREST)[0])
     app = create_app(settings)
     headers = {"Authorization": f"Bearer {bench.address.api_key}"}
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # litestar's own scope
     bare: list[float] = []
-    inside: list[float] = []
-    outside: list[float] = []
+    inside: dict[str, list[float]] = {mode: [] for mode in MODES}
+    outside: dict[str, list[float]] = {mode: [] for mode in MODES}
     async with (
         app.lifespan(),
         httpx.AsyncClient(transport=transport, base_url="http://bench", headers=headers) as client,
@@ -57,18 +53,21 @@ async def measure(bench: Bench, queries: list[str]) -> None:
             vector = embedder.embed([query])[0]
             code = encode_one(vector).tobytes()
             started = time.perf_counter()
-            await statement.fetch(*which, code, 200, vector, 10)
+            given = which | {"code": code, "depth": 200, "vector": vector, "top_k": 10}
+            await statement.fetch(*[given[name] for name in NAMES])
             bare.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            (await client.post(PATH, json={"query": query})).raise_for_status()
-            inside.append(time.perf_counter() - started)
-            started = time.perf_counter()
-            caller.call("POST", PATH, {"query": query})
-            outside.append(time.perf_counter() - started)
+            for mode in MODES:
+                started = time.perf_counter()
+                (await client.post(PATH, json={"query": query, "mode": mode})).raise_for_status()
+                inside[mode].append(time.perf_counter() - started)
+                started = time.perf_counter()
+                caller.call("POST", PATH, {"query": query, "mode": mode})
+                outside[mode].append(time.perf_counter() - started)
     await connection.close()
     print(describe("bare asyncpg statement", bare[20:]))
-    print(describe("in process (ASGI, httpx client)", inside[20:], bare[20:]))
-    print(describe("over HTTP, 1 client", outside[20:], bare[20:]))
+    for mode in MODES:
+        print(describe(f"{mode}, in process (ASGI, httpx)", inside[mode][20:], bare[20:]))
+        print(describe(f"{mode}, over HTTP, 1 client", outside[mode][20:], bare[20:]))
 
 
 def main() -> None:

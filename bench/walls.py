@@ -19,8 +19,10 @@ from ragstore.chat.service import ChatService
 from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.search.samples import Samples
 from ragstore.search.schemas import SearchRequest
 from ragstore.search.service import SearchService
+from ragstore.search.tuning import Tuning
 from ragstore.settings import Settings
 from ragstore.tenant.queries import list_tenants
 from ragstore.tenant.service import Authenticator
@@ -61,8 +63,10 @@ async def measure(bench: Bench, queries: list[str]) -> None:
     session_id = await open_session(inside)
 
     def search(query: str) -> Work:
-        request = SearchRequest(query=query)
-        return lambda database: SearchService(database, embedders, 200, handles).search("bench", request)
+        request = SearchRequest(query=query, mode="vector")
+        return lambda database: SearchService(database, embedders, Tuning(), handles, Samples()).search(
+            "bench", request
+        )
 
     async def append(database: TenantDatabase) -> None:
         async with database.transaction() as session:

@@ -13,7 +13,8 @@ import ragstore.document.tables
 import ragstore.idempotency.tables
 import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
-from ragstore.columns import Code, Vector
+from ragstore.collection.indexing import PREFIX
+from ragstore.columns import Code, SparseVector, Vector
 from ragstore.database import Database
 from ragstore.roles import Roles, ensure_roles
 from ragstore.settings import Settings, load_settings
@@ -21,10 +22,18 @@ from ragstore.settings import Settings, load_settings
 
 def render_type(kind: str, item: Any, autogenerate: Any) -> str | Literal[False]:
     """Our vector types by their short names, so that a revision reads well."""
+    if kind == "type" and isinstance(item, SparseVector):
+        autogenerate.imports.add("from ragstore.columns import SparseVector")
+        return "SparseVector()"
     if kind == "type" and isinstance(item, Vector | Code):
         autogenerate.imports.add("from ragstore.columns import Code, Vector")
         return f"{type(item).__name__}({item.dim if isinstance(item, Vector) else item.length})"
     return False
+
+
+def include_name(name: str | None, kind: str, parents: Any) -> bool:
+    """Indexes of single collections are the service's business: they come and go."""
+    return not (kind == "index" and name is not None and name.startswith(PREFIX))
 
 
 def run_on(connection: Connection) -> None:
@@ -32,6 +41,7 @@ def run_on(connection: Connection) -> None:
         connection=connection,
         target_metadata=SQLModel.metadata,
         render_item=render_type,
+        include_name=include_name,
         compare_server_default=False,  # Postgres respells every default
         transaction_per_migration=True,
     )

@@ -12,19 +12,24 @@ from litestar.types import ExceptionHandlersMap
 
 import ragstore.chat.routes
 import ragstore.collection.routes
+import ragstore.doctor.routes
 import ragstore.document.routes
 import ragstore.health
+import ragstore.index.routes
 import ragstore.ingestion.routes
 import ragstore.job.routes
+import ragstore.recall.routes
 import ragstore.search.routes
 import ragstore.tenant.routes
+from ragstore.collection.indexing import INDEX
 from ragstore.database import Database
 from ragstore.dependencies import make_dependencies
-from ragstore.document.tidying import VACUUM
+from ragstore.document.tidying import FOLD_TERMS, VACUUM, FoldTermsHandler
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
 from ragstore.idempotency.hook import check_idempotency, release_claim
+from ragstore.index.handler import BuildOptions, IndexHandler
 from ragstore.job.context import Handler
 from ragstore.job.listener import Listener
 from ragstore.job.worker import Worker, WorkerOptions
@@ -34,6 +39,8 @@ from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
 from ragstore.problems import render_problem
+from ragstore.reranking.endpoint import make_reranker
+from ragstore.reranking.reranker import Reranker
 from ragstore.settings import Settings, load_settings
 from ragstore.state import AppState
 from ragstore.tenant.guard import ApiKeyAuthentication, require_json, require_known_query, require_scope
@@ -41,11 +48,14 @@ from ragstore.tenant.service import Authenticator
 from ragstore.walls import check_walls
 
 LONGEST_VACUUM = 6 * 3600.0
+LONGEST_BUILD = 7 * 24 * 3600.0
 FIRST_SWEEP = 20.0  # seconds after the start, when the service is busy enough
 JOBS_SHARE = 0.75  # of the time to shut down: then jobs go back into the queue, before the process is killed
 
 
-def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) -> AppState:
+def make_state(
+    settings: Settings, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+) -> AppState:
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
@@ -55,6 +65,7 @@ def make_state(settings: Settings, embedders: EmbedderRegistry | None = None) ->
         database=database,
         embedders=embedders or EmbedderRegistry(settings),
         authenticator=Authenticator(database),
+        reranker=reranker or make_reranker(settings),
         worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
@@ -77,7 +88,24 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
     assert url is not None  # noqa: S101  # make_state has looked
     patient = settings.model_copy(update={"pool_size": 1, "max_overflow": 0, "statement_timeout": LONGEST_VACUUM})
     vacuum = VacuumHandler(Database.connect(url.get_secret_value(), patient))
-    return {VACUUM: vacuum.run, SWEEP: SweepHandler(list_sweeps(settings), settings.sweep_interval).run}
+    sweep = SweepHandler(list_sweeps(settings), settings.sweep_interval, settings.index_threshold)
+    return {
+        VACUUM: vacuum.run,
+        SWEEP: sweep.run,
+        INDEX: make_index_handler(settings, url.get_secret_value()).run,
+        FOLD_TERMS: FoldTermsHandler().run,
+    }
+
+
+def make_index_handler(settings: Settings, owner_url: str) -> IndexHandler:
+    two = settings.model_copy(update={"pool_size": 2, "max_overflow": 0, "statement_timeout": LONGEST_BUILD})
+    options = BuildOptions(
+        settings.index_threshold,
+        settings.index_build_memory_mb,
+        settings.index_build_workers,
+        quiet=settings.index_build_quiet,
+    )
+    return IndexHandler(Database.connect(owner_url, two), options)
 
 
 @asynccontextmanager
@@ -98,6 +126,8 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         if state.worker is not None:
             await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
         await state.embedders.close()
+        if state.reranker is not None:
+            await state.reranker.close()
         await state.database.close()
 
 
@@ -115,10 +145,12 @@ async def check_schema(database: Database) -> None:
         raise ConfigurationError(f"The database is at revision {revision}; run `ragstore migrate` first.")
 
 
-def create_app(settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None) -> Litestar:
+def create_app(
+    settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+) -> Litestar:
     """The service as an ASGI application. Its lifespan opens the pool; the schema must be there."""
     settings = settings or load_settings()
-    state = make_state(settings, embedders)
+    state = make_state(settings, embedders, reranker)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -148,12 +180,16 @@ def make_api() -> Router:
         "/v1",
         route_handlers=[
             ragstore.collection.routes.router,
+            ragstore.index.routes.router,
             ragstore.document.routes.router,
             ragstore.ingestion.routes.router,
             ragstore.search.routes.router,
+            ragstore.search.routes.across,
+            ragstore.recall.routes.router,
             ragstore.chat.routes.sessions,
             ragstore.chat.routes.messages,
             ragstore.job.routes.router,
+            ragstore.doctor.routes.router,
             ragstore.tenant.routes.users,
             ragstore.tenant.routes.keys,
         ],

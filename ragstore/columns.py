@@ -8,13 +8,15 @@ import asyncpg
 import numpy as np
 import uuid_utils.compat
 from numpy.typing import NDArray
-from pgvector.sqlalchemy import VECTOR
+from pgvector.sqlalchemy import SPARSEVEC, VECTOR
 from sqlalchemy import Column, DateTime, Text, func, text
 from sqlalchemy.dialects.postgresql import BIT, JSONB
 from sqlmodel import Field, SQLModel
 
 VECTOR_HEADER = struct.Struct(">HH")  # dimensions, unused
 BIT_HEADER = struct.Struct(">i")  # length in bits
+SPARSE_HEADER = struct.Struct(">iii")  # dimensions, elements, unused
+SPARSE_DIMENSIONS = 1_000_000_000  # the most pgvector knows; every sparse vector has as many
 
 SQLModel.metadata.naming_convention = {
     "pk": "pk_%(table_name)s",
@@ -52,6 +54,34 @@ class Code(BIT):
         return None
 
 
+class SparseVector(SPARSEVEC):
+    """pgvector's `sparsevec`: (indices int32 from 0 and ascending, values float32) in and out."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Any) -> Any:
+        return None
+
+    def result_processor(self, dialect: Any, coltype: Any) -> Any:
+        return None
+
+
+Sparse = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+def encode_sparse(vector: Sparse) -> bytes:
+    indices, values = vector
+    header = SPARSE_HEADER.pack(SPARSE_DIMENSIONS, len(indices), 0)
+    return header + indices.astype(">i4").tobytes() + values.astype(">f4").tobytes()
+
+
+def decode_sparse(wire: bytes) -> Sparse:
+    count = SPARSE_HEADER.unpack_from(wire)[1]
+    indices = np.frombuffer(wire, ">i4", count, SPARSE_HEADER.size)
+    values = np.frombuffer(wire, ">f4", count, SPARSE_HEADER.size + 4 * count)
+    return indices.astype(np.int32), values.astype(np.float32)
+
+
 def encode_vector(vector: NDArray[np.float32]) -> bytes:
     return VECTOR_HEADER.pack(vector.shape[0], 0) + vector.astype(">f4").tobytes()
 
@@ -76,6 +106,9 @@ async def register_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> N
     try:
         await connection.set_type_codec(
             "vector", schema="public", encoder=encode_vector, decoder=decode_vector, format="binary"
+        )
+        await connection.set_type_codec(
+            "sparsevec", schema="public", encoder=encode_sparse, decoder=decode_sparse, format="binary"
         )
     except ValueError as error:
         if "unknown type" not in str(error):

@@ -2,9 +2,10 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 import asyncpg
@@ -21,9 +22,19 @@ from ragstore.database_url import parse_database_url
 from ragstore.errors import DatabaseUnavailable, InternalError, PoolExhausted, RagstoreError
 from ragstore.settings import Settings
 from ragstore.sqlstate import translate_database_error
+from ragstore.statements import (
+    DRIVER,
+    AnySession,
+    Lease,
+    RawConnection,
+    RawLease,
+    Reading,
+    SessionLease,
+    fetch,
+    number_parameters,
+)
 
 Plan = Literal["cached", "custom"]
-RawConnection = Any  # asyncpg.Connection: generic to a type checker, not when it runs
 ROLLBACK_SECONDS = 5.0
 # InternalClientError: the server said good-bye at the moment we began to speak
 BROKEN = (asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -89,18 +100,28 @@ class Database:
 
     @asynccontextmanager
     async def transaction(
-        self, tenant_id: uuid.UUID | None = None, *, wait: float | None = None, plan: Plan = "cached"
+        self,
+        tenant_id: uuid.UUID | None = None,
+        *,
+        wait: float | None = None,
+        plan: Plan = "cached",
+        snapshot: bool = False,
+        options: Mapping[str, int | str] | None = None,
     ) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed at the end of the block, or rolled back if the block raises.
 
         It sees the rows of `tenant_id`, and without one the rows of nobody. `plan="custom"` plans each statement for
-        its own parameters. Raises PoolExhausted when no connection is free in `wait` seconds (a request's patience by
-        default), and the mapped error of `sqlstate.py` when Postgres refuses a statement or the commit.
+        its own parameters; with `snapshot` all of them see the same state; `options` are settings of Postgres for this
+        transaction, words and numbers only. Raises PoolExhausted when no connection is free in `wait` seconds (a
+        request's patience by default), and the mapped error of `sqlstate.py` when Postgres refuses a statement or the
+        commit.
         """
         try:
-            session, connection = await self._begin(
-                begin_statement(tenant_id, plan), self.request_pool_timeout if wait is None else wait
-            )
+            lease = SessionLease(self.engine)
+            statement = begin_statement(tenant_id, plan, snapshot, options or {})
+            connection = await self._begin(lease, statement, self.request_pool_timeout if wait is None else wait)
+            session = lease.session
+            session.info[DRIVER] = connection
             async with session:
                 try:
                     yield session
@@ -114,38 +135,64 @@ class Database:
         except OSError as error:
             raise DatabaseUnavailable(retry_after=1) from error
 
-    async def _begin(self, statement: str, wait: float) -> tuple[AsyncSession, RawConnection]:
-        """A session in a transaction. Nothing was done yet, so a connection that turns out dead is replaced, with all
-        that are idle, and the database asked once more: a restart of Postgres fails no request that comes after it.
+    @asynccontextmanager
+    async def reading(
+        self,
+        tenant_id: uuid.UUID | None,
+        *,
+        plan: Plan = "custom",
+        snapshot: bool = True,
+        options: Mapping[str, int | str] | None = None,
+    ) -> AsyncIterator[Reading]:
+        """A transaction for `fetch` alone, without SQLAlchemy's session, which costs a search more than all else in
+        Python. Otherwise like `transaction`.
+        """
+        statement = begin_statement(tenant_id, plan, snapshot, options or {})
+        try:
+            lease = RawLease(self.engine)
+            connection = await self._begin(lease, statement, self.request_pool_timeout)
+            try:
+                yield Reading(connection)
+                await commit(connection)
+            except BaseException:
+                await asyncio.shield(send_rollback(connection))
+                raise
+            finally:
+                await asyncio.shield(lease.give_back())
+        except (DBAPIError, asyncpg.PostgresError, *BROKEN) as error:
+            raise translate_database_error(error) from error
+        except OSError as error:
+            raise DatabaseUnavailable(retry_after=1) from error
+
+    async def _begin(self, lease: Lease, statement: str, wait: float) -> RawConnection:
+        """A connection in a transaction. Nothing was done yet, so one that turns out dead is replaced, with all that
+        are idle, and the database asked once more: a restart of Postgres fails no request that comes after it.
         """
         # The driver's own BEGIN would be a round trip of its own: ours carries the tenant along.
-        unmanaged = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         for again in (True, False):
-            session, connection = AsyncSession(unmanaged, expire_on_commit=False), None
+            connection = None
             try:
-                connection = await self._check_out(session, wait)
+                connection = await self._check_out(lease, wait)
                 await connection.execute(statement)
             except BaseException as error:
                 if connection is not None:
                     connection.terminate()  # it may have begun all the same, and would go back with the tenant set
-                await asyncio.shield(session.close())
+                await asyncio.shield(lease.give_back())
                 if isinstance(error, DBAPIError):  # no connection could be made
                     raise DatabaseUnavailable(retry_after=1) from error
                 if not (again and isinstance(error, LOST)):
                     raise
                 await self.engine.dispose()
             else:
-                return session, connection
+                return connection
         raise AssertionError("unreachable")
 
-    async def _check_out(self, session: AsyncSession, wait: float) -> RawConnection:
+    async def _check_out(self, lease: Lease, wait: float) -> RawConnection:
         try:
             async with asyncio.timeout(wait):
-                pooled = await (await session.connection()).get_raw_connection()
+                return await lease.take()
         except (TimeoutError, PoolTimeout) as error:
             raise self._explain_timeout() from error
-        connection: RawConnection = pooled.driver_connection
-        return connection
 
     def _explain_timeout(self) -> RagstoreError:
         pool = self.engine.pool
@@ -162,16 +209,22 @@ class Database:
         await self.engine.dispose()
 
 
-def begin_statement(tenant_id: uuid.UUID | None, plan: Plan) -> str:
+def begin_statement(
+    tenant_id: uuid.UUID | None,
+    plan: Plan,
+    snapshot: bool = False,
+    options: Mapping[str, int | str] = MappingProxyType({}),
+) -> str:
     """Set for this transaction only, and as text: `set_config` would not reach the shards of a distributed table.
 
     A UUID holds nothing but hexadecimal digits and hyphens.
     """
-    statements = ["BEGIN"]
+    statements = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if snapshot else "BEGIN"]
     if tenant_id is not None:
         statements.append(f"SET LOCAL app.tenant = '{uuid.UUID(str(tenant_id))}'")
     if plan == "custom":
         statements.append("SET LOCAL plan_cache_mode = force_custom_plan")
+    statements += [f"SET LOCAL {name} = {value}" for name, value in options.items()]
     return "; ".join(statements)
 
 
@@ -208,9 +261,25 @@ class TenantDatabase:
     tenant_id: uuid.UUID
 
     @asynccontextmanager
-    async def transaction(self, *, plan: Plan = "cached") -> AsyncIterator[AsyncSession]:
-        async with self.database.transaction(self.tenant_id, plan=plan) as session:
+    async def transaction(
+        self, *, plan: Plan = "cached", snapshot: bool = False, options: Mapping[str, int | str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        async with self.database.transaction(self.tenant_id, plan=plan, snapshot=snapshot, options=options) as session:
             yield session
 
+    @asynccontextmanager
+    async def reading(self, *, options: Mapping[str, int | str] | None = None) -> AsyncIterator[Reading]:
+        async with self.database.reading(self.tenant_id, options=options) as reading:
+            yield reading
 
-__all__ = ["AsyncSession", "Database", "TenantDatabase"]
+
+__all__ = [
+    "AnySession",
+    "AsyncSession",
+    "Database",
+    "RawConnection",
+    "Reading",
+    "TenantDatabase",
+    "fetch",
+    "number_parameters",
+]

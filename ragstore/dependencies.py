@@ -5,12 +5,17 @@ from typing import Any
 from litestar import Request
 from litestar.di import Provide
 
+import ragstore
 from ragstore.database import TenantDatabase
+from ragstore.doctor.service import DoctorService
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.idempotency.hook import provide_recorder
 from ragstore.ingestion.service import IngestionService
 from ragstore.job.events import JobWatch
+from ragstore.recall.service import RecallService
 from ragstore.search.service import SearchService
+from ragstore.search.tuning import Tuning
+from ragstore.settings import Settings
 from ragstore.state import AppState
 from ragstore.tenant.schemas import Caller
 from ragstore.tenant.service import Authenticator
@@ -42,13 +47,42 @@ async def provide_embedders(request: AnyRequest) -> EmbedderRegistry:
 async def provide_ingestion(request: AnyRequest) -> IngestionService:
     state = read_state(request)
     recorder = await provide_recorder(request)
-    return IngestionService(await provide_tenant_database(request), state.embedders, recorder)
+    threshold = state.settings.index_threshold
+    return IngestionService(await provide_tenant_database(request), state.embedders, recorder, threshold)
+
+
+def make_tuning(settings: Settings) -> Tuning:
+    return Tuning(settings.search_candidates, settings.search_text_candidates, settings.bm25_k1, settings.bm25_b)
 
 
 async def provide_search(request: AnyRequest) -> SearchService:
     state = read_state(request)
     database = await provide_tenant_database(request)
-    return SearchService(database, state.embedders, state.settings.search_candidates, state.handles)
+    return SearchService(
+        database,
+        state.embedders,
+        make_tuning(state.settings),
+        state.handles,
+        state.samples,
+        state.reranker,
+        state.recent,
+    )
+
+
+async def provide_index_threshold(request: AnyRequest) -> int:
+    return read_state(request).settings.index_threshold
+
+
+async def provide_recall(request: AnyRequest) -> RecallService:
+    state = read_state(request)
+    database = await provide_tenant_database(request)
+    return RecallService(database, make_tuning(state.settings), state.samples, state.recent, state.auditing)
+
+
+async def provide_doctor(request: AnyRequest) -> DoctorService:
+    state = read_state(request)
+    database = await provide_tenant_database(request)
+    return DoctorService(database, state.settings.search_candidates, state.worker is not None, ragstore.__version__)
 
 
 async def provide_job_watch(request: AnyRequest) -> JobWatch:
@@ -64,5 +98,8 @@ def make_dependencies() -> dict[str, Provide]:
         "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
         "search_service": Provide(provide_search),
+        "index_threshold": Provide(provide_index_threshold),
+        "recall_service": Provide(provide_recall),
+        "doctor_service": Provide(provide_doctor),
         "job_watch": Provide(provide_job_watch),
     }

@@ -15,7 +15,7 @@ RagstoreError
 ├── TooManyRequests 429
 ├── InternalError 500
 ├── ProviderFailed 502
-├── Unavailable 503 ── PoolExhausted, DatabaseUnavailable, ProviderUnavailable
+├── Unavailable 503 ── PoolExhausted, DatabaseUnavailable, ProviderUnavailable, RerankerUnavailable
 ├── TimedOut 504
 └── StorageFull 507
 """
@@ -199,6 +199,12 @@ class ProviderUnavailable(Unavailable):
     """The model provider cannot be reached"""
 
     slug = "provider-unavailable"
+
+
+class RerankerUnavailable(Unavailable):
+    """The reranker gave no order that can be used"""
+
+    slug = "reranker-unavailable"
 
 
 class TimedOut(RagstoreError):

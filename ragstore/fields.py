@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ragstore.errors import FieldError
+from ragstore.shapes import is_unchangeable, list_choices
 
 LONGEST_KEY = 1024  # bytes; Postgres' B-tree holds 2,704 in an entry
 LONGEST_LABEL = 4096  # bytes of a title, source, url or model name
@@ -15,6 +16,7 @@ DEEPEST_METADATA = 32
 # msgspec says where: "Expected `str`, got `int` - at `$.documents[0].content`"
 WHERE = re.compile(r"^(?P<message>.*?)(?: - at `(?:key in )?\$\.?(?P<path>.*)`)?$", re.DOTALL)
 UNKNOWN_FIELD = re.compile(r"Object contains unknown field `(?P<name>.*)`", re.DOTALL)
+WRONG_CHOICE = re.compile(r"Invalid enum value (?P<value>.*)", re.DOTALL)
 MISSING_FIELD = re.compile(r"Object missing required field `(?P<name>.*)`", re.DOTALL)
 
 
@@ -75,18 +77,25 @@ def list_inside(path: str, value: object) -> Iterator[tuple[str, object]]:
         yield from ((f"{path}[{index}]", one) for index, one in enumerate(value))
 
 
-def read_fault(text: str, within: str = "", *, key: str = "") -> FieldError:
+def read_fault(text: str, within: str = "", *, key: str = "", kind: Any = Any) -> FieldError:
     """msgspec's sentence to the path of the field itself and what is wrong with it.
 
-    `within` is where the value that was read stands; `key` is the path when the sentence has none.
+    `within` is where the value that was read stands; `key` is the path when the sentence has none. `kind` is the type
+    that was read: it knows the valid values.
     """
     found = WHERE.match(text)
     message = found["message"] if found else text
     path = (found["path"] if found else None) or key
+    inside = path
     path = "" if path == "data" else path.removeprefix("data.")  # what handlers call the body
     path = f"{within}.{path}".strip(".")
     if unknown := UNKNOWN_FIELD.fullmatch(message):
-        return FieldError(f"{path}.{unknown['name']}".lstrip("."), "is not a field here")
+        fixed = is_unchangeable(kind, inside, unknown["name"])
+        return FieldError(
+            f"{path}.{unknown['name']}".lstrip("."), "cannot be changed" if fixed else "is not a field here"
+        )
     if missing := MISSING_FIELD.fullmatch(message):
         return FieldError(f"{path}.{missing['name']}".lstrip("."), "is missing")
+    if (wrong := WRONG_CHOICE.fullmatch(message)) and (choices := list_choices(kind, inside)):
+        return FieldError(path, f"{wrong['value'][:100]} is not one of: {', '.join(choices)}")
     return FieldError(path, message[:1000])

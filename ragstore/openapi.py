@@ -56,6 +56,7 @@ def make_openapi() -> OpenAPIConfig:
         version=ragstore.__version__,
         description="The document store for retrieval-augmented generation.",
         path="/schema",
+        use_handler_docstrings=True,
         openapi_router=Router(
             "/schema", route_handlers=[], opt=PUBLIC, include_in_schema=False, after_request=answer_as_problem
         ),

@@ -1,11 +1,16 @@
 """What the framework's OpenAPI document leaves out or says wrong of this service. Pure."""
 
+import re
+from inspect import getdoc
 from typing import Any
 
 import msgspec
 
 from ragstore.ingestion.schemas import DocumentUpsert
+from ragstore.openapi_fields import describe_fields, restore_minimums
+from ragstore.openapi_search import complete_search
 from ragstore.problems import MEDIA_TYPE, Problem
+from ragstore.search import schemas as search_schemas
 
 PROBLEM = {"$ref": "#/components/responses/Problem"}
 PROBLEM_STATUSES = ("400", "401", "403", "404", "409", "413", "415", "422", "503", "default")
@@ -20,12 +25,16 @@ HEALTH_STATUSES = ("503", "default")
 
 
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
-    """Every error as the problem it is, public routes as public, and documents with their shape."""
+    """Every error as the problem it is, public routes as public, documents with their shape, searching in words."""
     components = document["components"]
     _, schemas = msgspec.json.schema_components((Problem, DocumentUpsert), ref_template="#/components/schemas/{name}")
     components["schemas"] |= schemas
     documents = components["schemas"]["DocumentsUpsert"]["properties"]["documents"]
     documents["items"] = {"$ref": "#/components/schemas/DocumentUpsert"}
+    describe_schemas(components["schemas"])
+    describe_fields(components["schemas"])
+    restore_minimums(components["schemas"])
+    complete_search(document)
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     components["responses"] = {"Problem": {"description": "What went wrong (RFC 9457)", "content": content}}
     for path, operations in document["paths"].items():
@@ -36,7 +45,16 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def describe_schemas(schemas: dict[str, Any]) -> None:
+    """By the docstring of the struct, where there is one of the search's."""
+    for name, schema in schemas.items():
+        kind = getattr(search_schemas, name, None)
+        if isinstance(kind, type) and kind.__doc__ and kind.__module__ == search_schemas.__name__:
+            schema["description"] = " ".join((getdoc(kind) or "").split())
+
+
 def complete_operation(path: str, operation: dict[str, Any]) -> None:
+    operation["summary"] = re.sub(r"(?<=[a-z])([A-Z])", lambda word: f" {word[0].lower()}", operation["summary"])
     is_public = path.startswith("/health/")
     if is_public:
         operation["security"] = []

@@ -1,6 +1,7 @@
 """Every error as RFC 9457 `application/problem+json`, including what the framework finds wrong by itself."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -40,6 +41,10 @@ BY_STATUS: dict[int, type[RagstoreError]] = {
 }
 MISSING_PARAMETER = re.compile(r"Missing required \w+ parameter '(?P<name>[^']+)'")
 
+Arguments = Mapping[str, Any]  # the types of what a handler takes, by name
+NO_ARGUMENTS: Arguments = {}
+TRUNCATED = "Input data was truncated"
+
 log = structlog.get_logger(__name__)
 
 
@@ -59,7 +64,8 @@ class Problem(msgspec.Struct):
     request_id: str | None
 
 
-def to_ragstore_error(error: Exception) -> RagstoreError:
+def to_ragstore_error(error: Exception, arguments: Arguments = NO_ARGUMENTS) -> RagstoreError:
+    """`arguments` are those of the handler."""
     match error:
         case RagstoreError():
             return error
@@ -70,18 +76,18 @@ def to_ragstore_error(error: Exception) -> RagstoreError:
         case DBAPIError():
             return translate_database_error(error)
         case HTTPException():
-            return from_framework(error)
+            return from_framework(error, arguments)
     return InternalError()
 
 
-def from_framework(error: HTTPException) -> RagstoreError:
+def from_framework(error: HTTPException, arguments: Arguments) -> RagstoreError:
     cause = error.__cause__
     if isinstance(cause, RecursionError | UnicodeDecodeError):
         return to_ragstore_error(cause)
     if isinstance(cause, msgspec.MsgspecError):
-        return from_msgspec(str(cause))
+        return from_msgspec(str(cause), arguments)
     if isinstance(cause, SerializationException):
-        return InvalidRequest(f"The body is not JSON: {cause.__cause__ or cause}.")
+        return InvalidRequest(f"The body is not JSON: {explain_syntax(str(cause.__cause__ or cause))}.")
     if isinstance(error, ValidationException):
         return from_validation(error)
     kind = BY_STATUS.get(error.status_code)
@@ -90,8 +96,13 @@ def from_framework(error: HTTPException) -> RagstoreError:
     return kind()
 
 
-def from_msgspec(message: str) -> InvalidRequest:
-    field = read_fault(message)
+def explain_syntax(message: str) -> str:
+    """The parser reads on behind half a surrogate pair, and may then say that something is missing at the end."""
+    return f"{message}, or holds half of a surrogate pair (such as \\ud800 alone)" if message == TRUNCATED else message
+
+
+def from_msgspec(message: str, arguments: Arguments) -> InvalidRequest:
+    field = read_fault(message, kind=arguments)
     detail = f"{field.path}: {field.message}." if field.path else f"{field.message}."
     return InvalidRequest(detail, errors=(field,))
 
@@ -110,10 +121,16 @@ def from_validation(error: ValidationException) -> InvalidRequest:
 
 
 def render_problem(request: AnyRequest, error: Exception) -> Response[Problem]:
-    problem = to_ragstore_error(error)
+    problem = to_ragstore_error(error, list_arguments(request))
     if problem.status >= 500:
         log.error("request failed", error=type(error).__name__, type=problem.slug, exc_info=error)
     return make_problem(problem)
+
+
+def list_arguments(request: AnyRequest) -> Arguments:
+    """None where nothing answers."""
+    handler = request.scope.get("route_handler")
+    return {name: one.annotation for name, one in handler.parsed_fn_signature.parameters.items()} if handler else {}
 
 
 def make_problem(problem: RagstoreError) -> Response[Problem]:

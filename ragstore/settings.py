@@ -17,7 +17,15 @@ def check_database_url(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def check_header_secret(secret: SecretStr | None) -> SecretStr | None:
+    value = secret.get_secret_value() if secret is not None else ""
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise ValueError("must be printable ASCII without spaces around it")
+    return secret
+
+
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(check_database_url)]
+HeaderSecret = Annotated[SecretStr | None, AfterValidator(check_header_secret)]
 
 
 class Settings(BaseSettings):
@@ -106,6 +114,59 @@ class Settings(BaseSettings):
     search_candidates: int = Field(
         default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
     )
+    search_text_candidates: int = Field(
+        default=3000,
+        ge=100,
+        le=1_000_000,
+        description="Passages scored by words: the rarest words of the query are looked up until they are in so many.",
+    )
+    bm25_k1: float = Field(default=1.5, ge=0, le=10, description="BM25: how slowly a repeated word adds less.")
+    bm25_b: float = Field(default=0.7, ge=0, le=1, description="BM25: how much long passages are held back, 0 to 1.")
+
+    # the reranker
+    rerank_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Rerank endpoint, its whole URL, such as `https://api.jina.ai/v1/rerank`. Unset: no reranking.",
+    )
+    rerank_model: str = Field(
+        default="", description="Model the reranker is asked for. Needed, except by text-embeddings-inference."
+    )
+    rerank_api_key: HeaderSecret = Field(default=None, description="Key of the rerank endpoint, sent as bearer token.")
+    rerank_style: Literal["cohere", "voyage", "tei"] = Field(
+        default="cohere",
+        description="Its request: `cohere` (Jina, vLLM, Infinity, LiteLLM too), `voyage`, or `tei` "
+        "(text-embeddings-inference).",
+    )
+    rerank_timeout: float = Field(
+        default=2, gt=0, le=60, description="Seconds a search waits for the reranker before it keeps its own order."
+    )
+    rerank_candidates: int = Field(
+        default=50, ge=1, le=1000, description="How many of the best hits are sent to the reranker."
+    )
+
+    # indexes of large collections
+    index_threshold: int = Field(
+        default=50_000,
+        ge=0,
+        description="Chunks from which an HNSW index on a collection's codes is built in the background; 0: always.",
+    )
+    index_build_memory_mb: int = Field(
+        default=512,
+        ge=16,
+        le=65_536,
+        description="Most memory of one index build, in MB: about 1 GB for a million chunks, slower with less.",
+    )
+    index_build_workers: int = Field(
+        default=0, ge=0, le=64, description="Processes that help with an index build, on machines with cores to spare."
+    )
+
+    index_build_quiet: float = Field(
+        default=10,
+        ge=0,
+        le=3600,
+        description="A build waits until the collection grows by less than 1 % in so many seconds: imports go first.",
+    )
 
     # background jobs
     run_jobs: bool = Field(
@@ -144,6 +205,12 @@ class Settings(BaseSettings):
     def check_owner_has_database(self) -> Self:
         if self.owner_database_url is not None and self.database_url is None:
             raise ValueError("RAGSTORE_OWNER_DATABASE_URL needs RAGSTORE_DATABASE_URL")
+        return self
+
+    @model_validator(mode="after")
+    def check_reranker_has_model(self) -> Self:
+        if self.rerank_url is not None and not self.rerank_model and self.rerank_style != "tei":
+            raise ValueError("RAGSTORE_RERANK_URL needs RAGSTORE_RERANK_MODEL")
         return self
 
     @property

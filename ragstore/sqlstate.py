@@ -72,6 +72,11 @@ def find_sqlstate(error: BaseException) -> str | None:
     return None
 
 
+def is_deadlock(error: RagstoreError) -> bool:
+    """Of an error that `translate_database_error` made: whether the same again may well succeed."""
+    return error.__cause__ is not None and find_sqlstate(error.__cause__) == "40P01"
+
+
 def translate_database_error(error: Exception) -> RagstoreError:
     """What to tell the client: never SQL, values or names. A state nobody expected is our fault, a 500."""
     state = find_sqlstate(error)

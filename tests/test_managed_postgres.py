@@ -19,6 +19,8 @@ from ragstore.roles import Roles
 from ragstore.settings import Settings
 from tests.builders import make_collection, search, upsert
 from tests.conftest import make_settings, on_database, run_on_server, running
+from tests.document.stored import OLD_ENTRIES, count_entries, list_entry_differences, store_old_documents
+from tests.job.kit import wait_until
 
 PASSWORD = "letmein"
 
@@ -73,6 +75,19 @@ async def test_an_owner_who_is_no_superuser_migrates_up_and_down(managed: Manage
     assert not await read_one(managed.url("owner"), "SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
 
 
+async def test_such_an_owner_fills_tables_from_rows_that_the_walls_hide_from_it(
+    managed: Managed, tmp_path: Path
+) -> None:
+    settings = managed.settings(tmp_path)
+    await asyncio.to_thread(migrate_database, settings, "0004")
+    await store_old_documents(managed.superuser_url)
+    assert await asyncio.to_thread(migrate_database, settings, "0005") == "0005"
+    superuser = Database.connect(managed.superuser_url, make_settings(managed.superuser_url))
+    assert await list_entry_differences(superuser) == []
+    assert await count_entries(superuser) == OLD_ENTRIES
+    await superuser.close()
+
+
 async def test_the_service_works_with_a_login_that_owns_nothing(managed: Managed, tmp_path: Path) -> None:
     await asyncio.to_thread(prepare_database, managed.settings(tmp_path))
     alone = managed.settings(tmp_path, owner=False)
@@ -82,6 +97,21 @@ async def test_the_service_works_with_a_login_that_owns_nothing(managed: Managed
         assert [hit["document_key"] for hit in await search(client, query="travel by train")] == ["a"]
     assert await read_one(managed.url("login"), "SELECT current_user", role=managed.name) == managed.name
     assert await read_one(managed.url("login"), "SELECT count(*) FROM document", role=managed.name) == 0  # no tenant
+
+
+async def test_the_owner_builds_a_collections_index_and_drops_it(managed: Managed, tmp_path: Path) -> None:
+    settings = managed.settings(tmp_path).model_copy(update={"index_threshold": 1, "index_build_quiet": 0})
+    await asyncio.to_thread(prepare_database, settings)
+    async with running(create_app(settings), "chosen") as client:
+        await make_collection(client)
+        await upsert(client, {"key": "a", "content": "Trains are booked in second class."})
+        for mode, state in (("auto", "ready"), ("off", "none")):
+            await client.put("/v1/collections/docs/index", json={"mode": mode})
+
+            async def there(state: str = state) -> bool:
+                return bool((await client.get("/v1/collections/docs/index")).json()["state"] == state)
+
+            await wait_until(there)
 
 
 async def test_a_service_without_the_owners_url_leaves_a_migrated_database_as_it_is(

@@ -16,6 +16,7 @@ from ragstore.database import Database
 from ragstore.errors import ConfigurationError
 from ragstore.migrate import current_revision, latest_revision, list_revisions, migrate
 from tests.conftest import ROLES, make_settings
+from tests.document.stored import OLD_ENTRIES, count_entries, list_entry_differences, store_old_documents
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,6 +55,16 @@ async def test_every_revision_goes_down_and_up_again(empty_database_url: str) ->
     assert await migrate(database, ROLES, "base") is None
     assert await list_tables(database) == {"alembic_version"}
     assert await migrate(database, ROLES) == latest_revision()
+    await database.close()
+
+
+async def test_documents_that_are_there_get_their_metadata_entries(empty_database_url: str) -> None:
+    database = connect(empty_database_url)
+    await migrate(database, ROLES, "0004")
+    await store_old_documents(empty_database_url)
+    await migrate(database, ROLES, "0005")
+    assert await list_entry_differences(database) == []
+    assert await count_entries(database) == OLD_ENTRIES
     await database.close()
 
 

@@ -203,3 +203,55 @@ async def test_the_openapi_document_describes_what_is_really_answered(client: ht
         node = document
         for part in reference.removeprefix("#/").split("/"):
             node = node[part]
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "body", "said"),
+    [
+        (
+            "POST",
+            "/v1/collections/docs/search",
+            {"mode": "words"},
+            "mode: 'words' is not one of: hybrid, text, vector.",
+        ),
+        (
+            "POST",
+            "/v1/search",
+            {"collections": ["docs"], "include": ["content", "x"]},
+            "include[1]: 'x' is not one of: content, metadata, scores, vector.",
+        ),
+        ("POST", "/v1/collections/docs/search", {"group_by": "x"}, "group_by: 'x' is not one of: document."),
+        (
+            "POST",
+            "/v1/collections/docs/search",
+            {"fusion": {"method": "x"}},
+            "fusion.method: 'x' is not one of: convex, rrf.",
+        ),
+        ("PUT", "/v1/collections/docs/index", {"mode": "x"}, "mode: 'x' is not one of: auto, off, on."),
+        (
+            "POST",
+            "/v1/collections",
+            {"name": "x", "metric": "x"},
+            "metric: 'x' is not one of: cosine, inner_product, l2.",
+        ),
+        ("GET", "/v1/collections/docs/recall?source=x", None, "source: 'x' is not one of: queries, stored."),
+    ],
+)
+async def test_a_wrong_choice_is_told_the_right_ones(
+    client: httpx.AsyncClient, method: str, address: str, body: object, said: str
+) -> None:
+    await make_collection(client)
+    answer = problem_of(await client.request(method, address, json=body), 400, "invalid-request")
+    assert answer["detail"] == said
+
+
+async def test_a_wrong_language_is_told_all_of_them(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/v1/collections", json={"name": "x", "language": "klingon"})
+    assert "is not one of: arabic, armenian," in problem_of(answer, 400, "invalid-request")["detail"]
+    assert answer.json()["detail"].endswith("turkish, yiddish.")
+
+
+async def test_half_a_surrogate_pair_is_not_only_called_truncated(client: httpx.AsyncClient) -> None:
+    for body in (b'{"name": "\\ud800 x"}', b'{"name": "\\udc00"}', b'{"name": "x \\ud83d"}'):
+        answer = await client.post("/v1/collections", content=body, headers=JSON)
+        assert "surrogate pair" in problem_of(answer, 400, "invalid-request")["detail"]

@@ -69,6 +69,10 @@ async def test_without_any_predicate_of_its_own_a_tenant_sees_nothing_foreign(
         ("POST", "/v1/collections/docs-one/search", {"query": CANARY}),
         ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "top_k": 100}),
         ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "filter": {"x": 1}}),
+        ("GET", '/v1/collections/docs-two/documents?include=content&filter={"x": 1}', None),
+        ("GET", "/v1/collections/docs-one/recall", None),
+        ("GET", "/v1/collections/docs-two/recall", None),
+        ("GET", "/v1/doctor", None),
         ("GET", "/v1/sessions", None),
         ("GET", f"/v1/sessions/{sessions['one']}", None),
         ("GET", f"/v1/sessions/{sessions['one']}/messages", None),
@@ -123,11 +127,12 @@ async def test_the_role_of_the_service_sees_one_tenant_or_none(
     client: httpx.AsyncClient, database_url: str, database: Database, stranger_key: str
 ) -> None:
     await make_collection(client)
-    await upsert(client, {"key": "a", "content": "mine"})
+    await upsert(client, {"key": "a", "content": "mine", "metadata": {"x": 1}})
     await client.post("/v1/messages", json={"session_key": "s", "role": "user", "content": "mine"})
     acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
     tables = await list_tenant_tables(database)
-    filled = {"collection", "document", "chunk", "embedding", "embedding_model", "chat_session", "chat_message"}
+    filled = {"collection", "document", "metadata_entry", "chunk", "embedding", "embedding_model"}
+    filled |= {"chat_session", "chat_message"}
     for tenant_id in (None, new_id()):
         async with acting.transaction(tenant_id) as session:
             connection = await session.connection()
@@ -248,6 +253,8 @@ def fill_tenant(tenant_id: uuid.UUID) -> list[str]:
         "INSERT INTO document (tenant_id, id, collection_id, key, content, content_digest, record_digest, version,"
         f" chunk_count) SELECT {mine}, gen_random_uuid(), {collection}, n::text, '', '', '', 1, 0"
         " FROM generate_series(1, 3000) n",
+        f"INSERT INTO metadata_entry (tenant_id, collection_id, document_id, entry) SELECT {mine}, {collection}, id,"
+        f" sha256(key::bytea) FROM document WHERE tenant_id = {mine}",
         f"INSERT INTO chat_session (tenant_id, id, key) SELECT {mine}, gen_random_uuid(), n::text"
         " FROM generate_series(1, 3000) n",
     ]
@@ -260,6 +267,15 @@ def fill_tenant(tenant_id: uuid.UUID) -> list[str]:
         (
             "SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' ORDER BY id LIMIT 9",
             "(ix_document_collection|pk_document)",
+        ),
+        (
+            "SELECT document_id FROM metadata_entry WHERE {tenant} AND collection_id = '{id}' AND entry >= '\\x01'"
+            " AND entry < '\\x02'",
+            "ix_metadata_entry",
+        ),
+        (
+            "SELECT id FROM document WHERE {tenant} AND collection_id = '{id}' AND created_at < '2020-01-01'",
+            "ix_document_created",
         ),
         ("SELECT id FROM chunk WHERE {tenant} AND document_id = '{id}' ORDER BY ordinal LIMIT 9", "uq_chunk_ordinal"),
         ("SELECT vector FROM embedding WHERE {tenant} AND chunk_id = '{id}' AND model_id = 1", "pk_embedding"),
@@ -279,7 +295,7 @@ def fill_tenant(tenant_id: uuid.UUID) -> list[str]:
 async def test_hot_plans_keep_their_indexes_behind_the_wall(database_url: str, statement: str, index: str) -> None:
     """A condition that is not leakproof would be tried after the policy, row by row."""
     tenant_id = new_id()
-    await run_on_server(database_url, *fill_tenant(tenant_id), "ANALYZE document", "ANALYZE chat_session")
+    await run_on_server(database_url, *fill_tenant(tenant_id), "ANALYZE document, metadata_entry, chat_session")
     acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
     async with acting.transaction(tenant_id) as session:
         connection = await session.connection()

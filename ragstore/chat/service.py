@@ -164,7 +164,7 @@ def list_wanted(wanted: MessageAppend) -> list[tuple[str, MessageCreate]]:
     if single == (wanted.messages is not None):
         raise InvalidRequest(
             "Send either one message or messages.",
-            errors=(FieldError("messages", "or role and content must be there, and not both"),),
+            errors=(FieldError("messages", "must be there, or role and content in its place, and not both"),),
         )
     if wanted.messages is not None:
         if beside := [name for name, default in SINGLE.items() if getattr(wanted, name) != default]:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 import ragstore
-from ragstore.cli import demo, evaluate, ingest, keys, migrate, search, serve, tenants, worker
+from ragstore.cli import demo, doctor, evaluate, ingest, keys, migrate, search, serve, tenants, worker
 from ragstore.cli.failures import OneLineFailures
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
 app.command("search")(search.search)
 app.command("eval")(evaluate.evaluate)
+app.command("doctor")(doctor.doctor)
 app.command("migrate")(migrate.migrate)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(keys.app, name="keys")

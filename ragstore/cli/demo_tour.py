@@ -6,7 +6,7 @@ import time
 from uuid import uuid4
 
 from ragstore.chat.schemas import MessageCreate, SessionCreate
-from ragstore.cli.demo_corpus import CHAT_QUESTION, QUESTIONS
+from ragstore.cli.demo_corpus import CHAT_QUESTION, SEARCHES
 from ragstore.cli.hits import count_hits, cut_snippet, make_table
 from ragstore.cli.screen import out, say
 from ragstore.client import Client
@@ -19,13 +19,16 @@ QUOTE = 600
 
 
 def show_searches(client: Client, collection: str, begun: float) -> None:
-    for number, question in enumerate(QUESTIONS):
+    """By meaning and by words together; one with a filter, one with words that must and must not be there."""
+    for number, (query, filter) in enumerate(SEARCHES):
         asked = time.monotonic()
-        hits = client.search(collection, question, top_k=TOP_K).hits
+        hits = client.search(
+            collection, query, filter=filter, top_k=TOP_K, highlight=True, include=("content", "scores")
+        ).hits
         answered = time.monotonic()
         say()
-        say(f"? {question}", style=HEADING)
-        out.print(make_table(hits, question))
+        say(f"? {query}" + (f"   with the filter {json.dumps(filter)}" if filter else ""), style=HEADING)
+        out.print(make_table(hits))
         say(f"{count_hits(hits)} in {(answered - asked) * 1000:.0f} ms")
         if number == 0:
             say(f"First answer after {answered - begun:.1f} s.", style="bold")
@@ -33,8 +36,8 @@ def show_searches(client: Client, collection: str, begun: float) -> None:
 
 def show_chat(client: Client, collection: str) -> None:
     """Without a model: the best passage itself is the answer, with where it is from."""
-    best = client.search(collection, CHAT_QUESTION, top_k=1).hits[0]
-    quote = cut_snippet(best.content, CHAT_QUESTION, QUOTE)
+    best = client.search(collection, CHAT_QUESTION, top_k=1, highlight=True).hits[0]
+    quote = cut_snippet(best.content, best.highlights or (), QUOTE)
     answer = f"{quote}\n[{best.title}, {best.source}, characters {best.start}-{best.end}]"
     citation = {"document_key": best.document_key, "chunk_id": str(best.chunk_id)}
     session = client.open_session(SessionCreate(key=f"demo-{uuid4()}", title="Demo"))

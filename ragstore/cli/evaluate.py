@@ -4,62 +4,76 @@ from typing import Annotated, get_args
 
 import msgspec
 import typer
-from rich.table import Table
 
+from ragstore.cli.figures import Report, round_figures, show, show_means
 from ragstore.cli.finding import Found
 from ragstore.cli.judged import Judged, read_judged
-from ragstore.cli.loading import Outcome, load
+from ragstore.cli.loading import Outcome, load, open_collection
 from ragstore.cli.metrics import measure, percentile
 from ragstore.cli.progress import show_progress
 from ragstore.cli.reading import read_files
 from ragstore.cli.runs import run_queries, time_queries, write_run
-from ragstore.cli.screen import err, out, say
+from ragstore.cli.screen import err
 from ragstore.client import Client, find_service
+from ragstore.collection.schemas import Language
 from ragstore.errors import ConfigurationError
 from ragstore.search.schemas import Mode
 from ragstore.settings import load_settings
 
 MODES: tuple[Mode, ...] = get_args(Mode)
-MILLISECONDS = ("p50_ms", "p95_ms")
-
-
-class Report(msgspec.Struct):
-    """What `--json` prints: per mode the quality, and the latency of one HTTP request for ten hits."""
-
-    dataset: str
-    collection: str
-    embedding_model: str
-    documents: int
-    queries: int
-    modes: dict[str, dict[str, float]] = {}
 
 
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="With corpus.jsonl, queries.jsonl and qrels.tsv.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR", help="Each with corpus.jsonl, queries.jsonl, qrels.tsv.")
+    ],
     collection: Annotated[str | None, typer.Option(help="Default: eval-<name of the folder>.")] = None,
+    language: Annotated[
+        Language | None, typer.Option(metavar="NAME", help="Language of new collections: english, german, simple, …")
+    ] = None,
     mode: Annotated[list[str] | None, typer.Option(help=f"Only this one, of: {', '.join(MODES)}. Repeatable.")] = None,
     run: Annotated[Path | None, typer.Option(help="Write the hits too: query, document, rank, score.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Figures as JSON.")] = False,
 ) -> None:
     """Measure search on judged queries: nDCG@10, recall@10, recall@100, MRR@10 and latency.
 
-    Loads the folder's corpus first (what is loaded already is left alone). A document scores as its best passage.
-    With several modes, `--run FILE` writes FILE.<mode> for each.
+    Loads each folder's corpus first (what is loaded already is left alone). A document scores as its best passage.
+    With several folders or modes, `--run FILE` writes FILE.<folder>.<mode> for each.
 
     Example: `ragstore eval scifact --json`
     """
     modes = choose_modes(mode or [])
-    judged = read_judged(folder)
+    every = [read_judged(folder) for folder in folders]
+    check_names([judged.name for judged in every], collection)
     address = find_service(load_settings())
-    name = collection or f"eval-{judged.name}"
+    reports = []
     with Client(address.url, address.api_key) as client:
-        load_corpus(client, name, judged)
-        stored = client.read_collection(name)
-        report = Report(judged.name, name, stored.embedding_model, stored.document_count, len(judged.queries))
-        for one in modes:
-            run_file = run and (run if len(modes) == 1 else run.with_name(f"{run.name}.{one}"))
-            report.modes[one] = evaluate_mode(client, name, judged, one, run_file)
-    show(report, json)
+        for judged in every:
+            name = collection or f"eval-{judged.name}"
+            run_files = {one: name_run(run, judged.name, one, len(every), len(modes)) for one in modes}
+            load_corpus(client, name, judged, language)
+            reports.append(evaluate_modes(client, name, judged, run_files))
+            if not json:
+                show(reports[-1])
+    if json:
+        answer: Report | list[Report] = reports if len(reports) > 1 else reports[0]
+        sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer)).decode() + "\n")
+    elif len(reports) > 1:
+        show_means(reports)
+
+
+def check_names(names: list[str], collection: str | None) -> None:
+    if collection is not None and len(names) > 1:
+        raise typer.BadParameter("is for one folder: several would be mixed in it", param_hint="--collection")
+    if len(set(names)) < len(names):
+        raise typer.BadParameter("have the same name: their collections would be one", param_hint="DIR")
+
+
+def name_run(run: Path | None, dataset: str, mode: Mode, datasets: int, modes: int) -> Path | None:
+    if run is None:
+        return None
+    parts = [run.name, *([dataset] if datasets > 1 else []), *([mode] if modes > 1 else [])]
+    return run.with_name(".".join(parts))
 
 
 def choose_modes(names: list[str]) -> list[Mode]:
@@ -69,8 +83,8 @@ def choose_modes(names: list[str]) -> list[Mode]:
     return [mode for mode in MODES if not names or mode in names]
 
 
-def load_corpus(client: Client, collection: str, judged: Judged) -> None:
-    client.ensure_collection(collection)
+def load_corpus(client: Client, collection: str, judged: Judged, language: Language | None) -> None:
+    open_collection(client, collection, language=language)
     outcome = Outcome()
     size = judged.corpus.stat().st_size
     with show_progress(f"Loading {judged.name}", size) as advance:
@@ -80,10 +94,25 @@ def load_corpus(client: Client, collection: str, judged: Judged) -> None:
         err.print(f"{len(outcome.failures)} documents were refused and count as not found; the first: {name}: {reason}")
 
 
+def evaluate_modes(client: Client, collection: str, judged: Judged, run_files: dict[Mode, Path | None]) -> Report:
+    stored = client.read_collection(collection)
+    report = Report(
+        judged.name,
+        collection,
+        stored.embedding_model,
+        stored.language,
+        stored.document_count,
+        len(judged.queries),
+    )
+    for mode, run_file in run_files.items():
+        report.modes[mode] = round_figures(evaluate_mode(client, collection, judged, mode, run_file))
+    return report
+
+
 def evaluate_mode(
     client: Client, collection: str, judged: Judged, mode: Mode, run_file: Path | None
 ) -> dict[str, float]:
-    with show_progress(f"Asking by {mode}", len(judged.queries)) as advance:
+    with show_progress(f"Asking {judged.name} by {mode}", len(judged.queries), "queries") as advance:
         found = run_queries(client, collection, judged.queries, mode, advance)
     if run_file is not None:
         try:
@@ -93,20 +122,3 @@ def evaluate_mode(
     figures = measure(judged.qrels, found)
     milliseconds = time_queries(client, collection, judged.queries.values(), mode)
     return figures | {"p50_ms": percentile(milliseconds, 0.5), "p95_ms": percentile(milliseconds, 0.95)}
-
-
-def show(report: Report, json: bool) -> None:
-    rounded = {
-        mode: {name: round(value, 2 if name in MILLISECONDS else 6) for name, value in figures.items()}
-        for mode, figures in report.modes.items()
-    }
-    if json:
-        report.modes = rounded
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report)).decode() + "\n")
-        return
-    table = Table("mode", *(one.removesuffix("_ms") for one in next(iter(rounded.values()))))
-    for mode, figures in rounded.items():
-        cells = [f"{value:.1f} ms" if name in MILLISECONDS else f"{value:.3f}" for name, value in figures.items()]
-        table.add_row(mode, *cells)
-    out.print(table)
-    say(f"{report.dataset}: {report.documents:,} documents, {report.queries:,} queries, {report.embedding_model}")

@@ -7,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ragstore.cli.finding import Search, find_files
-from ragstore.cli.loading import Outcome, load
+from ragstore.cli.loading import Outcome, load, open_collection
 from ragstore.cli.progress import show_progress
 from ragstore.cli.reading import read_files
 from ragstore.cli.screen import err, out, say
 from ragstore.client import Client, find_service
+from ragstore.collection.schemas import Language
 from ragstore.settings import load_settings
 
 DEFAULT_COLLECTION = "default"
@@ -22,6 +23,9 @@ def ingest(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH")],
     collection: Annotated[str, typer.Option(help="Made if it is not there.")] = DEFAULT_COLLECTION,
     model: Annotated[str | None, typer.Option(help="Embedding model of a new collection.")] = None,
+    language: Annotated[
+        Language | None, typer.Option(metavar="NAME", help="Language of a new collection: english, german, simple, …")
+    ] = None,
 ) -> None:
     """Load text and Markdown, or a `.jsonl` of documents, into a collection.
 
@@ -37,7 +41,7 @@ def ingest(
         outcome.fail(name, reason)
     begun = time.monotonic()
     with Client(address.url, address.api_key) as client:
-        client.ensure_collection(collection, embedding_model=model)
+        open_collection(client, collection, model=model, language=language)
         with show_progress(f"Loading {collection}", search.size) as advance:
             load(client, collection, read_files(search.files), outcome, advance)
     show_outcome(outcome, search, time.monotonic() - begun)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ragstore.cli.batches import MOST_DOCUMENTS, Batch, make_batches
 from ragstore.cli.reading import Item
 from ragstore.client import Client, RagstoreClientError
+from ragstore.collection.schemas import CollectionRead, Language
+from ragstore.errors import ConfigurationError
 from ragstore.ingestion.schemas import DocumentUpsert
 
 IN_FLIGHT = 2
@@ -33,6 +35,17 @@ class Outcome:
     def fail(self, name: str, reason: str) -> None:
         self.counts["failed"] += 1
         self.failures.append((name, reason))
+
+
+def open_collection(
+    client: Client, name: str, *, model: str | None = None, language: Language | None = None
+) -> CollectionRead:
+    """Made if it is not there. Raises ConfigurationError for one that is not as it was asked for."""
+    found = client.ensure_collection(name, embedding_model=model, language=language or "english")
+    for what, wanted, has in (("model", model, found.embedding_model), ("language", language, found.language)):
+        if wanted is not None and wanted != has:
+            raise ConfigurationError(f"The collection {name} has the {what} {has}, which cannot be changed.")
+    return found
 
 
 def load(

@@ -3,27 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from ragstore.client.chat import ChatCalls
 from ragstore.client.faults import RagstoreClientError
+from ragstore.client.operation import OperationCalls
+from ragstore.client.paths import Filter, collection_path, to_json
+from ragstore.client.search import SearchCalls
 from ragstore.client.transport import Transport, is_loopback
-from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead
+from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead, Language
 from ragstore.document.schemas import DocumentRead, DocumentsDeleted
+from ragstore.index.schemas import IndexRead, IndexUpdate
+from ragstore.index.schemas import Mode as IndexMode
 from ragstore.ingestion.schemas import DocumentUpsert, UpsertResults
 from ragstore.paging import Page
-from ragstore.search.schemas import Mode, SearchResults
 
 Item = TypeVar("Item")
-Filter = Mapping[str, Any]
-
 CONFLICT, NOT_FOUND = 409, 404
 
 
-class Client(ChatCalls):
+class Client(ChatCalls, SearchCalls, OperationCalls):
     """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
 
     def __init__(
@@ -63,15 +63,17 @@ class Client(ChatCalls):
     def create_collection(self, wanted: CollectionCreate) -> CollectionRead:
         return self.transport.call(CollectionRead, "POST", "/v1/collections", body=wanted)
 
-    def ensure_collection(self, name: str, *, embedding_model: str | None = None) -> CollectionRead:
-        """The collection as it is, or a new one; `embedding_model` counts for a new one only."""
+    def ensure_collection(
+        self, name: str, *, embedding_model: str | None = None, language: Language = "english"
+    ) -> CollectionRead:
+        """The collection as it is, or a new one; `embedding_model` and `language` count for a new one only."""
         try:
             return self.read_collection(name)
         except RagstoreClientError as error:
             if error.status != NOT_FOUND:
                 raise
         try:
-            return self.create_collection(CollectionCreate(name, embedding_model=embedding_model))
+            return self.create_collection(CollectionCreate(name, embedding_model=embedding_model, language=language))
         except RagstoreClientError as error:
             if error.status != CONFLICT:
                 raise
@@ -85,6 +87,14 @@ class Client(ChatCalls):
 
     def delete_collection(self, name: str) -> CollectionDeleted:
         return self.transport.call(CollectionDeleted, "DELETE", collection_path(name))
+
+    def read_index(self, collection: str) -> IndexRead:
+        return self.transport.call(IndexRead, "GET", f"{collection_path(collection)}/index")
+
+    def set_index(self, collection: str, mode: IndexMode) -> IndexRead:
+        """Answers at once; what the mode asks for happens in the background."""
+        path = f"{collection_path(collection)}/index"
+        return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
     def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
         """Repeated on a broken connection only if every document has a key."""
@@ -109,22 +119,6 @@ class Client(ChatCalls):
         path = f"{collection_path(collection)}/documents"
         return self.transport.call(DocumentsDeleted, "DELETE", path, params=params).deleted
 
-    def search(
-        self,
-        collection: str,
-        query: str | None = None,
-        *,
-        vector: Sequence[float] | str | None = None,
-        mode: Mode | None = None,
-        top_k: int = 10,
-        filter: Filter | None = None,
-    ) -> SearchResults:
-        """By text or by vector; without a mode, the service's own choice."""
-        wanted = {"query": query, "vector": vector, "mode": mode, "top_k": top_k, "filter": filter}
-        body = {name: value for name, value in wanted.items() if value is not None}
-        path = f"{collection_path(collection)}/search"
-        return self.transport.call(SearchResults, "POST", path, body=body, repeatable=True)
-
     def _walk(self, kind: type[Page[Item]], path: str, params: Mapping[str, Any]) -> Iterator[Item]:
         cursor: str | None = None
         while True:
@@ -133,11 +127,3 @@ class Client(ChatCalls):
             cursor = page.next_cursor
             if cursor is None:
                 return
-
-
-def collection_path(name: str) -> str:
-    return f"/v1/collections/{quote(name, safe='')}"
-
-
-def to_json(filter: Filter | None) -> str | None:
-    return None if filter is None else msgspec.json.encode(filter).decode()

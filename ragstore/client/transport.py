@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -86,6 +87,10 @@ def choose_wait(attempt: int, retry_after: str | None) -> float:
     if retry_after is not None and retry_after.isdigit():
         chosen = max(chosen, float(retry_after))
     return min(LONGEST_WAIT, chosen) * random.uniform(1, 1.25)  # noqa: S311 - not a secret
+
+
+def collection_path(name: str) -> str:
+    return f"/v1/collections/{quote(name, safe='')}"
 
 
 def is_loopback(url: str) -> bool:

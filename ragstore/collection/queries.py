@@ -2,7 +2,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, func, text, update
+from sqlalchemy import Row, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 
@@ -13,6 +13,8 @@ WITH_MODEL = select(Collection, col(EmbeddingModel.name)).join(
     EmbeddingModel,
     (col(EmbeddingModel.tenant_id) == col(Collection.tenant_id)) & (col(EmbeddingModel.id) == col(Collection.model_id)),
 )
+
+HAS_INDEX = text("SELECT to_regclass(:name) IS NOT NULL")
 
 
 async def find_collection(
@@ -46,23 +48,39 @@ async def update_collection(
 
 
 async def count_in(
-    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, *, documents: int, chunks: int
-) -> None:
-    """Change the collection's counts; last before the commit, since it makes other writers wait."""
-    await session.exec(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, *, documents: int, chunks: int, terms: int
+) -> Row[Any] | None:
+    """Change the collection's counts; last before the commit, since it makes other writers wait. Answers the chunks
+    there are now, the model and the mode of its index.
+    """
+    changed = await session.exec(
         update(Collection)
         .where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
         .values(
             document_count=col(Collection.document_count) + documents,
             chunk_count=col(Collection.chunk_count) + chunks,
+            term_total=col(Collection.term_total) + terms,
         )
+        .returning(col(Collection.chunk_count), col(Collection.model_id), col(Collection.index_mode))
     )
+    return changed.one_or_none()
 
 
 async def delete_collection(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> None:
     await session.exec(
         delete(Collection).where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
     )
+
+
+async def find_by_id(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> Collection | None:
+    statement = select(Collection).where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
+    return (await session.exec(statement)).one_or_none()
+
+
+async def has_index(session: AsyncSession, name: str) -> bool:
+    """Whether an index of this name is there, valid or not."""
+    found = await (await session.connection()).execute(HAS_INDEX, {"name": f"public.{name}"})
+    return bool(found.scalar_one())
 
 
 async def ensure_model(session: AsyncSession, tenant_id: uuid.UUID, name: str, code_version: int) -> int:

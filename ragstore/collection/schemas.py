@@ -1,5 +1,5 @@
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import msgspec
@@ -11,6 +11,9 @@ Language = Literal[
     "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali", "norwegian",
     "portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish", "yiddish",
 ]  # fmt: skip
+
+# How near two vectors are. Models of text are made for the cosine.
+Metric = Literal["cosine", "inner_product", "l2"]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 
@@ -38,18 +41,21 @@ class ChunkingUpdate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
-    """`embedding_model` cannot be changed later; left out, it is the service's default."""
+    """`embedding_model`, `language` and `metric` cannot be changed later. Without a model: the service's default."""
 
     name: CollectionName
     title: str | None = None
     embedding_model: str | None = None
     chunking: ChunkingUpdate = ChunkingUpdate()
     language: Language = "english"
+    metric: Metric = "cosine"
     metadata: dict[str, Any] = {}
 
 
 class CollectionUpdate(msgspec.Struct, forbid_unknown_fields=True):
     """Fields left out stay as they are. A new chunking rule cuts a document when it is posted again."""
+
+    unchangeable: ClassVar = ("embedding_model", "language", "metric")
 
     name: CollectionName | UnsetType = UNSET
     title: str | UnsetType | None = UNSET
@@ -64,6 +70,7 @@ class CollectionRead(msgspec.Struct):
     embedding_model: str
     chunking: Chunking
     language: str
+    metric: Metric
     metadata: dict[str, Any]
     document_count: int
     chunk_count: int

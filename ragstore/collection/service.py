@@ -1,11 +1,12 @@
 import re
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import UNSET
 
 from ragstore.collection import queries
+from ragstore.collection.indexing import crosses_threshold, name_index, request_index
 from ragstore.collection.schemas import (
     NAME_PATTERN,
     Chunking,
@@ -15,6 +16,7 @@ from ragstore.collection.schemas import (
     CollectionName,
     CollectionRead,
     CollectionUpdate,
+    Metric,
 )
 from ragstore.collection.tables import Collection
 from ragstore.database import AsyncSession
@@ -30,13 +32,28 @@ LONGEST_MODEL = 200  # bytes
 
 @dataclass(frozen=True)
 class CollectionHandle:
-    """What other packages need to know of a collection to write into it or search it."""
+    """What other packages need to know of a collection to write into it or search it. `mean_length`, in terms, was
+    true when it was read; 0 in an empty collection.
+    """
 
     id: uuid.UUID
     name: str
     model: str
     model_id: int
     chunking: Chunking
+    language: str
+    metric: Metric
+    mean_length: float = field(default=0.0, compare=False)
+
+
+@dataclass(frozen=True)
+class IndexChoice:
+    """What decides whether the collection is to have an index on its codes."""
+
+    collection_id: uuid.UUID
+    model_id: int
+    mode: str
+    chunks: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +87,7 @@ class CollectionService:
             chunk_size=chunking.size,
             chunk_overlap=chunking.overlap,
             language=wanted.language,
+            metric=wanted.metric,
             meta=wanted.metadata,
         )
         self.session.add(row)
@@ -82,7 +100,7 @@ class CollectionService:
 
     async def open(self, name: str) -> CollectionHandle:
         row, model = await self._find(name)
-        return CollectionHandle(row.id, row.name, model, row.model_id, Chunking(row.chunk_size, row.chunk_overlap))
+        return to_handle(row, model)
 
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
@@ -107,12 +125,43 @@ class CollectionService:
     async def delete(self, name: str) -> CollectionDeleted:
         row, _ = await self._find(name, lock=True)
         await queries.delete_collection(self.session, self.tenant_id, row.id)
+        if await queries.has_index(self.session, name_index(self.tenant_id, row.id, row.model_id)):
+            await request_index(self.session, self.tenant_id, row.id, row.model_id)
         return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
 
-    async def count_in(self, collection_id: uuid.UUID, *, documents: int, chunks: int) -> None:
-        """Call last before the commit: other writers of the collection wait from here on."""
-        if documents or chunks:
-            await queries.count_in(self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks)
+    async def read_index_choice(self, name: str) -> IndexChoice:
+        row, _ = await self._find(name)
+        return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
+
+    async def choose_index(self, name: str, mode: str) -> IndexChoice:
+        row, _ = await self._find(name, lock=True)
+        if row.index_mode != mode:
+            await queries.update_collection(self.session, self.tenant_id, row.id, {"index_mode": mode})
+            await self.session.refresh(row)
+        return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
+
+    async def count_in(
+        self,
+        collection_id: uuid.UUID,
+        *,
+        documents: int,
+        chunks: int,
+        terms: int,
+        index_threshold: int | None = None,
+    ) -> None:
+        """Call last before the commit: other writers of the collection wait from here on. Chunks that make it reach
+        `index_threshold` ask for its index.
+        """
+        if not (documents or chunks or terms):
+            return
+        counted = await queries.count_in(
+            self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks, terms=terms
+        )
+        if counted is None or index_threshold is None:
+            return
+        now: int = counted.chunk_count
+        if counted.index_mode == "auto" and crosses_threshold(now - chunks, now, index_threshold):
+            await request_index(self.session, self.tenant_id, collection_id, counted.model_id)
 
     async def _find(self, name: str, *, lock: bool = False) -> tuple[Collection, str]:
         known = NAME.fullmatch(name) is not None
@@ -121,6 +170,19 @@ class CollectionService:
             raise NotFound(f"There is no collection named {name!r}.")
         row, model = found
         return row, model
+
+
+def to_handle(row: Collection, model: str) -> CollectionHandle:
+    return CollectionHandle(
+        row.id,
+        row.name,
+        model,
+        row.model_id,
+        Chunking(row.chunk_size, row.chunk_overlap),
+        row.language,
+        row.metric,  # type: ignore[arg-type]  # the table has a check
+        row.term_total / row.chunk_count if row.chunk_count else 0.0,
+    )
 
 
 def name_taken(name: str) -> Conflict:
@@ -190,6 +252,7 @@ def to_read(row: Collection, model: str) -> CollectionRead:
         embedding_model=model,
         chunking=Chunking(row.chunk_size, row.chunk_overlap),
         language=row.language,
+        metric=row.metric,  # type: ignore[arg-type]  # as above
         metadata=row.meta,
         document_count=row.document_count,
         chunk_count=row.chunk_count,

@@ -32,6 +32,8 @@ class Collection(SQLModel, table=True):
         ForeignKeyConstraint(["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"]),
         UniqueConstraint("tenant_id", "name", name="uq_collection_name"),
         CheckConstraint("chunk_overlap < chunk_size", name="chunk_overlap"),
+        CheckConstraint("metric IN ('cosine', 'inner_product', 'l2')", name="metric"),
+        CheckConstraint("index_mode IN ('auto', 'on', 'off')", name="index_mode"),
     )
 
     tenant_id: uuid.UUID = tenant_key()
@@ -42,8 +44,11 @@ class Collection(SQLModel, table=True):
     chunk_size: int
     chunk_overlap: int
     language: str = long_text()
+    metric: str = Field(default="cosine", sa_type=Text, sa_column_kwargs={"server_default": text("'cosine'")})
     meta: dict[str, Any] = json_object()
     document_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     chunk_count: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
+    term_total: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
     created_at: datetime = timestamp_now()
     updated_at: datetime = timestamp_now()
+    index_mode: str = Field(default="auto", sa_type=Text, sa_column_kwargs={"server_default": text("'auto'")})

@@ -146,9 +146,9 @@ def check_value(key: str, value: object, path: str) -> Any:
     try:
         if kind is datetime:
             moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         return kind(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         shape = "an ISO 8601 date or time" if kind is datetime else "a UUID"
         raise wrong(path, f"must be {shape}") from None
 

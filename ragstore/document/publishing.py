@@ -12,6 +12,8 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.document import queries
+from ragstore.document.entries import list_entries
+from ragstore.lexical.indexing import PassageTerms, count_passages
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class StoredVersion:
 
 @dataclass(frozen=True)
 class DocumentVersion:
-    """A document as it is to be stored: `vectors` (n, 1536) float32 and `codes` (n, 192) uint8, one row a passage.
+    """A document as it is to be stored: `vectors` (n, 1536) float32, `codes` (n, 192) uint8 and `terms`, one a passage.
     `id` is for a new document; one that is there keeps its own.
     """
 
@@ -48,6 +50,7 @@ class DocumentVersion:
     passages: Sequence[Passage]
     vectors: NDArray[np.float32]
     codes: NDArray[np.uint8]
+    terms: Sequence[PassageTerms]
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Publisher:
     session: AsyncSession
     tenant_id: uuid.UUID
     collection: CollectionHandle
+    index_threshold: int | None = None  # chunks from which the collection is to have an index on its codes
 
     async def find_stored(self, keys: Sequence[str]) -> dict[str, StoredVersion]:
         rows = await queries.find_by_keys(self.session, self.tenant_id, self.collection.id, keys)
@@ -86,7 +90,10 @@ class Publisher:
             stored.content_digest,
             {name: fields[name] for name in ("source", "url", "meta")} | {"record_digest": record_digest},
         )
-        return Published(stored.id, version) if version is not None else None
+        if version is None:
+            return None
+        await self._replace_entries({stored.id: fields})
+        return Published(stored.id, version)
 
     async def replace(self, versions: Sequence[DocumentVersion]) -> dict[str, Published]:
         """Store documents with their chunks and vectors, by key. Keys must differ."""
@@ -96,12 +103,20 @@ class Publisher:
         stored = await queries.upsert_documents(self.session, rows)
         published = {key: Published(document_id, version) for key, document_id, version in stored}
         replaced = [one.id for one in published.values() if one.version > 1]
-        removed = await queries.delete_chunks(self.session, self.tenant_id, replaced) if replaced else 0
+        removed, forgotten = 0, 0
+        if replaced:
+            forgotten = await queries.forget_terms(self.session, self.tenant_id, self.collection.id, replaced)
+            removed = await queries.delete_chunks(self.session, self.tenant_id, replaced)
+        await self._replace_entries({published[one.key].id: one.fields for one in versions})
         await self._insert_passages(versions, published)
+        learned = [terms for one in versions for terms in one.terms]
+        await queries.note_terms(self.session, self.tenant_id, self.collection.id, count_passages(learned))
         await CollectionService(self.session, self.tenant_id).count_in(
             self.collection.id,
             documents=len(published) - len(replaced),
             chunks=sum(len(one.passages) for one in versions) - removed,
+            terms=sum(terms.length for terms in learned) - forgotten,
+            index_threshold=self.index_threshold,
         )
         return published
 
@@ -118,9 +133,14 @@ class Publisher:
             **one.fields,
         }
 
+    async def _replace_entries(self, fields: dict[uuid.UUID, dict[str, Any]]) -> None:
+        entries = {document_id: list_entries(one["source"], one["meta"]) for document_id, one in fields.items()}
+        await queries.replace_entries(self.session, self.tenant_id, self.collection.id, entries)
+
     async def _insert_passages(self, versions: Sequence[DocumentVersion], published: dict[str, Published]) -> None:
         chunks: list[dict[str, Any]] = []
         embeddings: list[dict[str, Any]] = []
+        passage_terms: list[dict[str, Any]] = []
         for one in versions:
             document_id = published[one.key].id
             for ordinal, passage in enumerate(one.passages):
@@ -146,9 +166,21 @@ class Publisher:
                         **shared,
                         "chunk_id": chunk_id,
                         "model_id": self.collection.model_id,
+                        "norm": float(np.linalg.norm(one.vectors[ordinal])),
                         "vector": one.vectors[ordinal],
                         "code": one.codes[ordinal].tobytes(),
                     }
                 )
+                passage_terms.append({**shared, "chunk_id": chunk_id, **to_terms_row(one.terms[ordinal])})
         await queries.insert_chunks(self.session, chunks)
         await queries.insert_embeddings(self.session, embeddings)
+        await queries.insert_passage_terms(self.session, passage_terms)
+
+
+def to_terms_row(one: PassageTerms) -> dict[str, Any]:
+    return {
+        "length": one.length,
+        "saturation": one.saturation,
+        "weights": (one.indices, one.weights),
+        "terms": one.terms,
+    }

@@ -1,5 +1,5 @@
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
@@ -7,12 +7,81 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased, defer, undefer
 from sqlmodel import SQLModel, col, select
 
+from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
-from ragstore.document.tables import Chunk, Document, Embedding
+from ragstore.document.tables import Chunk, Document, Embedding, PassageTerms, TermChange
 
+# Of the passages in `gone`, the changes to the counts; all in the one statement that takes the passages away.
+NOTE_GONE = """
+    counted AS (
+        SELECT u.term, -count(*)::integer AS change FROM gone, unnest(tsvector_to_array(gone.terms)) u(term)
+        GROUP BY u.term
+    ), noted AS (
+        INSERT INTO term_change (tenant_id, collection_id, id, terms, changes)
+        SELECT :tenant_id, :collection_id, :change_id, array_agg(term), array_agg(change) FROM counted
+        HAVING count(*) > 0
+    )
+"""
+FORGET_TERMS = text(f"""
+    WITH gone AS (
+        DELETE FROM passage_terms t USING chunk c
+        WHERE c.tenant_id = :tenant_id AND c.document_id = ANY(CAST(:ids AS uuid[]))
+          AND t.tenant_id = :tenant_id AND t.chunk_id = c.id
+        RETURNING t.terms, t.length
+    ), {NOTE_GONE}
+    SELECT coalesce(sum(length), 0) FROM gone
+""")  # noqa: S608  # no value in it
+# A statement of its own, after the one that locks: it has to see the passages of whoever held the locks before.
+DELETE_LOCKED = text(f"""
+    WITH gone AS (
+        DELETE FROM passage_terms t USING chunk c
+        WHERE c.tenant_id = :tenant_id AND c.document_id = ANY(CAST(:ids AS uuid[]))
+          AND t.tenant_id = :tenant_id AND t.chunk_id = c.id
+        RETURNING t.terms, t.length
+    ), {NOTE_GONE}, deleted AS (
+        DELETE FROM document x WHERE x.tenant_id = :tenant_id AND x.id = ANY(CAST(:ids AS uuid[]))
+        RETURNING x.chunk_count
+    )
+    SELECT count(*), coalesce(sum(chunk_count), 0), (SELECT coalesce(sum(length), 0) FROM gone) FROM deleted
+""")  # noqa: S608  # no value in it
+LOCK_FOLDING = text("SELECT pg_advisory_xact_lock(hashtextextended('term_count ' || :collection, 0))")
+# First, as who deletes the collection does: afterwards it would be locked by the foreign key of a count.
+LOCK_COLLECTION = text("SELECT 1 FROM collection WHERE tenant_id = :tenant_id AND id = :collection_id FOR KEY SHARE")
+FOLD_TERMS = text("""
+    WITH waiting AS (
+        DELETE FROM term_change WHERE tenant_id = :tenant_id AND collection_id = :collection_id
+        RETURNING terms, changes
+    ), summed AS (
+        SELECT u.term, sum(u.change) AS change FROM waiting, unnest(terms, changes) u(term, change)
+        GROUP BY u.term HAVING sum(u.change) <> 0
+    ), folded AS (
+        INSERT INTO term_count (tenant_id, collection_id, term, passages)
+        SELECT :tenant_id, :collection_id, term, change FROM summed
+        ON CONFLICT (tenant_id, collection_id, term) DO UPDATE SET passages = term_count.passages + excluded.passages
+    )
+    SELECT count(*) FROM waiting
+""")
+# The two parts see the same snapshot, and touch no row both.
+REPLACE_ENTRIES = text("""
+    WITH wanted AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:owners AS uuid[]), CAST(:entries AS bytea[])) AS w (document_id, entry)
+    ), gone AS (
+        DELETE FROM metadata_entry x
+        WHERE x.tenant_id = :tenant_id AND x.document_id = ANY(CAST(:documents AS uuid[]))
+          AND (x.document_id, x.entry) NOT IN (SELECT w.document_id, w.entry FROM wanted w)
+    )
+    INSERT INTO metadata_entry (tenant_id, collection_id, document_id, entry)
+    SELECT :tenant_id, :collection_id, w.document_id, w.entry FROM wanted w
+    ON CONFLICT DO NOTHING
+""")
 COLUMN_NAMES = {"meta": "metadata"}  # attributes that are named otherwise than their column
+
+
+async def plan_for_values(session: AsyncSession) -> None:
+    """Until commit: a plan that was made for another filter's values may be slow for these."""
+    await (await session.connection()).execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 async def find_by_keys(
@@ -85,6 +154,9 @@ async def list_documents(
         statement = statement.where(col(d.key) == key)
     if after is not None:
         statement = statement.where(col(d.id) > after)
+    if condition is not None:
+        await plan_for_values(session)
+    parameters |= {"tenant_id": tenant_id, "collection_id": collection_id}
     return (await session.exec(statement, params=parameters)).all()
 
 
@@ -141,6 +213,48 @@ async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequen
         await connection.execute(insert(table.__table__), rows)  # type: ignore[attr-defined]  # see above
 
 
+async def forget_terms(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, document_ids: Sequence[uuid.UUID]
+) -> int:
+    """Take the documents' passages out of the search by words and its counts; answers how many terms they had."""
+    connection = await session.connection()
+    given = {"tenant_id": tenant_id, "collection_id": collection_id, "change_id": new_id(), "ids": document_ids}
+    return int((await connection.execute(FORGET_TERMS, given)).scalar_one())
+
+
+async def note_terms(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, counted: Mapping[str, int]
+) -> None:
+    if counted:
+        row = {"tenant_id": tenant_id, "collection_id": collection_id, "id": new_id()}
+        await insert_rows(session, TermChange, [row | {"terms": list(counted), "changes": list(counted.values())}])
+
+
+async def fold_term_changes(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> int:
+    """Put what waits in `term_change` into `term_count`; answers how many transactions' changes those were."""
+    connection = await session.connection()
+    given = {"tenant_id": tenant_id, "collection_id": collection_id}
+    await connection.execute(LOCK_FOLDING, {"collection": str(collection_id)})
+    if not (await connection.execute(LOCK_COLLECTION, given)).all():
+        return 0
+    return int((await connection.execute(FOLD_TERMS, given)).scalar_one())
+
+
+async def replace_entries(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, entries: Mapping[uuid.UUID, Sequence[bytes]]
+) -> None:
+    """By document. What a document has already stays as it is, so that only what differs is written."""
+    connection = await session.connection()
+    parameters = {
+        "tenant_id": tenant_id,
+        "collection_id": collection_id,
+        "documents": list(entries),
+        "owners": [document_id for document_id, found in entries.items() for _ in found],
+        "entries": [one for found in entries.values() for one in found],
+    }
+    await connection.execute(REPLACE_ENTRIES, parameters)
+
+
 async def delete_chunks(session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]) -> int:
     """With their embeddings; answers how many there were."""
     done = await session.exec(
@@ -160,28 +274,28 @@ async def delete_documents(
     document_id: uuid.UUID | None = None,
     key: str | None = None,
     condition: Filter | None = None,
-) -> tuple[int, int]:
-    """How many documents and chunks went. Locked in the order of their keys, like everything."""
+) -> tuple[int, int, int]:
+    """How many documents and chunks went, and terms in them. Locked in the order of their keys, like everything."""
     sql, parameters = compile_filter(condition)
     only_id = "AND d.id = :document_id" if document_id is not None else ""
     only_key = "AND d.key = :key" if key is not None else ""
-    statement = text(f"""
-        WITH doomed AS MATERIALIZED (
-            SELECT d.id FROM document d
-            WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id {only_id} {only_key} AND {sql}
-            ORDER BY d.key FOR UPDATE
-        ), gone AS (
-            DELETE FROM document x USING doomed WHERE x.tenant_id = :tenant_id AND x.id = doomed.id
-            RETURNING x.chunk_count
-        )
-        SELECT count(*), coalesce(sum(chunk_count), 0) FROM gone
+    lock = text(f"""
+        SELECT d.id FROM document d
+        WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id {only_id} {only_key} AND {sql}
+        ORDER BY d.key FOR UPDATE
     """)  # noqa: S608  # the filter names its values as parameters
+    if condition is not None:
+        await plan_for_values(session)
     connection = await session.connection()
     given = {"tenant_id": tenant_id, "collection_id": collection_id, **parameters}
     given |= {"document_id": document_id} if document_id is not None else {}
     given |= {"key": key} if key is not None else {}
-    documents, chunks = (await connection.execute(statement, given)).one()
-    return documents, int(chunks)
+    doomed = (await connection.scalars(lock, given)).all()
+    if not doomed:
+        return 0, 0, 0
+    wanted = {"tenant_id": tenant_id, "collection_id": collection_id, "change_id": new_id(), "ids": doomed}
+    documents, chunks, terms = (await connection.execute(DELETE_LOCKED, wanted)).one()
+    return documents, int(chunks), int(terms)
 
 
 async def list_chunks(
@@ -200,6 +314,10 @@ async def list_chunks(
 
 async def insert_chunks(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     await insert_rows(session, Chunk, rows)
+
+
+async def insert_passage_terms(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
+    await insert_rows(session, PassageTerms, rows)
 
 
 async def insert_embeddings(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:

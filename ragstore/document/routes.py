@@ -88,7 +88,9 @@ async def delete_documents(
 ) -> DocumentsDeleted:
     """The one with `key`, or all that match `filter`; answers how many there were."""
     if key is None and filter is None:
-        raise InvalidRequest("Say which: key or filter.", errors=(FieldError("key", "or filter must be there"),))
+        raise InvalidRequest(
+            "Say which: key or filter.", errors=(FieldError("key", "must be there, or filter in its place"),)
+        )
     condition = read_filter(filter)
     if condition == Every(()):
         message = "must say something: an empty filter matches every document"

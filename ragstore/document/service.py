@@ -9,10 +9,11 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession
 from ragstore.document import queries
 from ragstore.document.digests import digest_record
+from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
-from ragstore.document.tidying import request_vacuum
+from ragstore.document.tidying import request_tidying
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
@@ -67,6 +68,8 @@ class DocumentService:
             record = {"source": row.source, "url": row.url, "meta": row.meta} | changes
             changes["record_digest"] = digest_record(record["source"], record["url"], record["meta"])
             await queries.update_document(self.session, self.tenant_id, document_id, changes)
+            entries = {document_id: list_entries(record["source"], record["meta"])}
+            await queries.replace_entries(self.session, self.tenant_id, handle.id, entries)
             await self.session.refresh(row)
         return to_read(row, with_content=True)
 
@@ -80,10 +83,12 @@ class DocumentService:
 
     async def _delete(self, collection: str, **which: Any) -> DocumentsDeleted:
         handle = await self._open(collection)
-        documents, chunks = await queries.delete_documents(self.session, self.tenant_id, handle.id, **which)
-        await CollectionService(self.session, self.tenant_id).count_in(handle.id, documents=-documents, chunks=-chunks)
+        documents, chunks, terms = await queries.delete_documents(self.session, self.tenant_id, handle.id, **which)
+        await CollectionService(self.session, self.tenant_id).count_in(
+            handle.id, documents=-documents, chunks=-chunks, terms=-terms
+        )
         if chunks:
-            await request_vacuum(self.session)
+            await request_tidying(self.session, self.tenant_id, handle.id)
         return DocumentsDeleted(deleted=documents)
 
     async def list_chunks(

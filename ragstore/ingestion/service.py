@@ -13,14 +13,18 @@ from ragstore.columns import new_id
 from ragstore.database import TenantDatabase
 from ragstore.document.digests import digest_content, digest_record
 from ragstore.document.publishing import DocumentVersion, Passage, Published, Publisher, StoredVersion
-from ragstore.document.tidying import request_vacuum
+from ragstore.document.tidying import request_tidying
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
-from ragstore.errors import Conflict, InvalidDocument
+from ragstore.errors import Conflict, InvalidDocument, Unavailable
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.chunking import split_texts
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked, check_documents
+from ragstore.lexical.analysis import get_analyzer
+from ragstore.lexical.indexing import PassageTerms, TermNumbers, to_passage_terms
+from ragstore.lexical.weighting import saturate
+from ragstore.sqlstate import is_deadlock
 
 MOST_TRIES = 3
 
@@ -72,6 +76,7 @@ class IngestionService:
     database: TenantDatabase
     embedders: EmbedderRegistry
     recorder: Recorder = field(default_factory=Recorder)
+    index_threshold: int | None = None
 
     async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
@@ -94,14 +99,32 @@ class IngestionService:
     ) -> UpsertResults:
         handle, candidates = await self._plan(collection, good)
         versions = await self._embed(handle, [one for one in candidates if not one.same_content])
+        for again in range(MOST_TRIES):
+            try:
+                return await self._publish(handle, checked, candidates, versions)
+            except Unavailable as error:
+                if again == MOST_TRIES - 1 or not is_deadlock(error):
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _publish(
+        self,
+        handle: CollectionHandle,
+        checked: Sequence[Checked],
+        candidates: Sequence[Candidate],
+        versions: Sequence[DocumentVersion],
+    ) -> UpsertResults:
+        """Two writers of the same new documents, who change records of old ones too, may each hold what the other
+        waits for: Postgres ends one of them, and it comes again with what it has embedded.
+        """
         async with self.database.transaction() as session:
-            publisher = Publisher(session, self.database.tenant_id, handle)
+            publisher = Publisher(session, self.database.tenant_id, handle, self.index_threshold)
             published = await publish(publisher, candidates, versions)
             results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
             answer = UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
             await self.recorder.answer(session, answer)
             if versions:
-                await request_vacuum(session)
+                await request_tidying(session, self.database.tenant_id, handle.id)
         return answer
 
     async def _plan(
@@ -127,8 +150,9 @@ class IngestionService:
         inputs = [with_title(one.document.title, passage.content) for one in fresh for passage in one.passages]
         vectors = await self.embedders.get(handle.model).embed_documents(inputs)
         codes = await asyncio.to_thread(encode, vectors)
+        terms = await asyncio.to_thread(index_texts, inputs, handle)
         ends = np.cumsum([len(one.passages) for one in fresh])
-        parts = zip(fresh, np.split(vectors, ends[:-1]), np.split(codes, ends[:-1]), strict=True)
+        parts = zip(ends, fresh, np.split(vectors, ends[:-1]), np.split(codes, ends[:-1]), strict=True)
         return [
             DocumentVersion(
                 one.id,
@@ -138,9 +162,11 @@ class IngestionService:
                 one.content_digest,
                 one.record_digest,
                 one.passages,
-                *arrays,
+                vectors_of_one,
+                codes_of_one,
+                terms[end - len(one.passages) : end],
             )
-            for one, *arrays in parts
+            for end, one, vectors_of_one, codes_of_one in parts
         ]
 
 
@@ -151,7 +177,10 @@ async def publish(
     changed = [one for one in candidates if one.status != "unchanged"]
     if not changed:
         return {}
-    await publisher.lock([one.key for one in changed])
+    # Storing documents locks them in the order of their keys by itself. First those that exist, then the others, is a
+    # second order, in which writers that insert and replace can wait for each other.
+    if any(one.same_content for one in changed):
+        await publisher.lock([one.key for one in changed])
     published: dict[str, Published] = {}
     for one in changed:
         if one.stored is None or not one.same_content:
@@ -163,8 +192,20 @@ async def publish(
     return published | await publisher.replace(versions)
 
 
+def index_texts(texts: Sequence[str], handle: CollectionHandle) -> list[PassageTerms]:
+    """The mean length that the weights are made with is the collection's by now, or else that of the texts."""
+    analyzer, numbers = get_analyzer(handle.language), TermNumbers(handle.id)
+    found = [analyzer.terms(text) for text in texts]
+    lengths = [analyzer.count_scored(terms) for terms in found]
+    mean = handle.mean_length or max(1.0, sum(lengths) / len(lengths))
+    return [
+        to_passage_terms(terms, numbers, length, saturate(length, mean))
+        for terms, length in zip(found, lengths, strict=True)
+    ]
+
+
 def with_title(title: str | None, passage: str) -> str:
-    """The text that is embedded: a passage from the middle of a document says by itself what it is about."""
+    """The text that is embedded and searched by words: the middle of a document too says what it is about."""
     return f"{title}\n\n{passage}" if title else passage
 
 

@@ -44,8 +44,12 @@ class FencedDatabase(TenantDatabase):
     patience: float  # seconds it waits for a connection
 
     @asynccontextmanager
-    async def transaction(self, *, plan: Plan = "cached") -> AsyncIterator[AsyncSession]:
-        async with self.database.transaction(self.tenant_id, wait=self.patience, plan=plan) as session:
+    async def transaction(
+        self, *, plan: Plan = "cached", snapshot: bool = False, options: Mapping[str, int | str] | None = None
+    ) -> AsyncIterator[AsyncSession]:
+        async with self.database.transaction(
+            self.tenant_id, wait=self.patience, plan=plan, snapshot=snapshot, options=options
+        ) as session:
             if not await queries.hold(session, *self.job.key):
                 raise LeaseLost
             began = time.monotonic()

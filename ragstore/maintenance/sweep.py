@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from ragstore.database import AsyncSession
 from ragstore.document.tidying import request_vacuum
+from ragstore.index.service import request_missing
 from ragstore.job.context import JobContext
 from ragstore.job.service import enqueue_system
 from ragstore.maintenance import queries
@@ -37,15 +38,19 @@ def list_sweeps(settings: Settings) -> dict[str, timedelta]:
 class SweepHandler:
     sweeps: Mapping[str, timedelta]
     interval: float
+    index_threshold: int
 
     async def run(self, context: JobContext) -> dict[str, int]:
-        """Asks for the next one first: whatever becomes of this one, there is a next."""
+        """Asks for the next one first: whatever becomes of this one, there is a next. Answers how many rows of each
+        are gone, and how many indexes were not as they should be.
+        """
         async with context.transaction() as session:
             await request_sweep(session, self.interval)
         gone = {}
         for name, older in self.sweeps.items():
             gone[name] = await self._sweep(context, name, older)
             await context.report(done=sum(gone.values()))
+        gone["indexes"] = await request_missing(context.database.database, self.index_threshold)
         async with context.transaction() as session:
             if await queries.count_untidy_rows(session) >= MANY_ROWS:
                 await request_vacuum(session)

@@ -12,6 +12,7 @@ from ragstore.job.outcomes import RetryLater
 from ragstore.maintenance import queries
 from ragstore.sqlstate import translate_database_error
 
+UPKEEP_SECONDS = 5.0  # an index is being built: it asks again so late
 REST = 10  # times as long as a vacuum took it is left alone afterwards: a long import is not a long vacuum
 
 log = structlog.get_logger(__name__)
@@ -35,6 +36,8 @@ class VacuumHandler:
             raise translate_database_error(error) from error
         finally:
             await self.owner.engine.dispose()  # seldom used: no connection is kept for it
+        if done is None:
+            raise RetryLater(UPKEEP_SECONDS)
         if not done and not self.told:
             self.told = True
             log.warning("no vacuum after imports: RAGSTORE_OWNER_DATABASE_URL does not name the tables' owner")

@@ -10,8 +10,10 @@ from ragstore.embedding.provider import DIMENSIONS, check_vectors, pad_vectors, 
 from ragstore.errors import FieldError, InvalidVector
 
 
-def read_vector(given: list[float] | str, native: int, path: str = "vector") -> NDArray[np.float32]:
-    """Shape (1536,), unit length. Raises InvalidVector that says what was expected and what came."""
+def read_vector(
+    given: list[float] | str, native: int, path: str = "vector", *, scale: bool = True
+) -> NDArray[np.float32]:
+    """Shape (1536,), of unit length or as it is. Raises InvalidVector that says what was expected and what came."""
     vector = decode_base64(given, path) if isinstance(given, str) else to_float32(given, path)
     if vector.shape[0] not in (DIMENSIONS, native):
         widths = f"{DIMENSIONS}" if native in (0, DIMENSIONS) else f"{native} or {DIMENSIONS}"
@@ -22,8 +24,8 @@ def read_vector(given: list[float] | str, native: int, path: str = "vector") -> 
     except InvalidVector as error:
         message = "must hold finite numbers and not be all zero"
         raise InvalidVector(error.detail, errors=(FieldError(path, message),)) from None
-    unit: NDArray[np.float32] = to_unit_length(padded)[0]
-    return unit
+    given_or_scaled: NDArray[np.float32] = (to_unit_length(padded) if scale else padded)[0]
+    return given_or_scaled
 
 
 def decode_base64(text: str, path: str) -> NDArray[np.float32]:

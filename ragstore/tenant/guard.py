@@ -29,7 +29,7 @@ class ApiKeyAuthentication(AbstractAuthenticationMiddleware):
         return AuthenticationResult(user=await authenticator.authenticate(key), auth=None)
 
 
-def require_scope(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # a litestar guard
+async def require_scope(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # a litestar guard
     """A route that names no scope answers nobody."""
     if handler.opt.get("exclude_from_auth") or connection.scope.get("method") == "OPTIONS":
         return
@@ -41,7 +41,7 @@ def require_scope(connection: ASGIConnection, handler: BaseRouteHandler) -> None
         raise NotAllowed(f"This needs a key with the {scope.value} scope.")
 
 
-def require_known_query(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
+async def require_known_query(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
     """A misspelt parameter is refused by name, like a misspelt field: `?kez=1` would list everything."""
     if handler.opt.get("exclude_from_auth") or connection.scope.get("method") == "OPTIONS":
         return
@@ -52,7 +52,7 @@ def require_known_query(connection: ASGIConnection, handler: BaseRouteHandler) -
         raise InvalidRequest(f"{unknown[0]} is not a parameter here.", errors=faults)
 
 
-def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
+async def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
     """Bodies are JSON: what says it is something else is refused before it is read."""
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = connection.scope.get("method") in ("POST", "PUT", "PATCH")

@@ -1,14 +1,18 @@
 import os
+import re
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from typer.testing import CliRunner
 
 import ragstore
 from ragstore.cli import app
-from ragstore.cli.hits import cut_snippet
+from ragstore.cli.explaining import describe_matching, list_remarks
+from ragstore.cli.hits import cut_beginning, cut_end, cut_snippet, list_after, list_before
+from ragstore.search.schemas import Hit, Neighbor, PlanReport
 
-COMMANDS = ("serve", "demo", "ingest", "search", "eval", "migrate")
+COMMANDS = ("serve", "demo", "ingest", "search", "eval", "doctor", "migrate")
 
 
 @pytest.fixture
@@ -67,10 +71,49 @@ def test_no_database_is_one_line_without_the_password(runner: CliRunner, monkeyp
     assert "hidden-word" not in result.stderr
 
 
+def find_spans(passage: str, *words: str) -> list[tuple[int, int]]:
+    return [found.span() for found in re.finditer("|".join(words), passage)]
+
+
 def test_a_snippet_shows_the_part_with_the_words() -> None:
-    passage = "Title\n*****\n" + "Nothing to see here. " * 30 + "The needle is here. " + "More of nothing. " * 30
-    snippet = cut_snippet(passage, "where is the needle?", 60)
-    assert "needle" in snippet
-    assert snippet.startswith("… ")
-    assert snippet.endswith(" …")
-    assert cut_snippet("short\n\ntext", "x") == "short text"
+    passage = "Title\n*****\n" + "Nothing to see here. " * 30 + "The  needle\nis here. " + "More of nothing. " * 30
+    snippet = cut_snippet(passage, find_spans(passage, "needle", "is here"), 60)
+    assert "The needle is here." in snippet.plain
+    assert snippet.plain.startswith("… ")
+    assert snippet.plain.endswith(" …")
+    assert [snippet.plain[span.start : span.end] for span in snippet.spans] == ["needle", "is here"]
+    assert cut_snippet("short\n\ntext", []).plain == "short text"
+
+
+def test_a_snippet_with_several_different_words_is_better_than_one_with_the_same_often() -> None:
+    passage = "A cat, a cat, a cat. " + "Something else entirely. " * 20 + "A cat and a dog. " + "The end. " * 20
+    assert "cat and a dog" in cut_snippet(passage, find_spans(passage, "cat", "dog"), 60).plain
+
+
+def test_neighbors_stand_around_the_passage_cut_on_the_far_side() -> None:
+    beside = "first " + "word " * 100 + "last"
+    assert cut_beginning(beside).startswith("first word")
+    assert cut_beginning(beside).endswith(" …")
+    assert cut_end(beside).startswith("… word")
+    assert cut_end(beside).endswith("word last")
+    assert cut_end("short") == cut_beginning("short") == "short"
+
+
+def test_neighbors_are_shown_without_what_they_share_with_the_hit() -> None:
+    text, nobody = "abcdefghijklmnop", UUID(int=0)
+
+    def beside(ordinal: int, start: int, end: int) -> Neighbor:
+        return Neighbor(nobody, ordinal, text[start:end], start, end)
+
+    hit = Hit(nobody, "k", nobody, 1.0, text[6:10], None, None, None, {}, 2, 6, 10, "c")
+    neighbors = [beside(0, 0, 5), beside(1, 3, 8), beside(3, 9, 13), beside(4, 12, 16)]
+    assert list_before(hit, neighbors) == ["abc", "def"]
+    assert list_after(hit, neighbors) == ["klm", "nop"]
+
+
+def test_remarks_name_the_collection_that_was_searched_otherwise() -> None:
+    usual = PlanReport("a", 10, "hnsw")
+    odd = PlanReport("b", 10, "exact_codes", matching=2000, matching_at_least=True, fallback=True, complete=False)
+    assert list_remarks([usual]) == []
+    assert [one.split(":")[0] for one in list_remarks([usual, odd])] == ["b", "b"]
+    assert (describe_matching(usual), describe_matching(odd)) == ("none", "at least 2,000 documents")

@@ -14,6 +14,7 @@ Handler = Callable[[httpx.Request], httpx.Response]
 ID = UUID("01890000-0000-7000-8000-000000000000")
 COLLECTION = {
     "id": str(ID), "name": "a b", "title": None, "embedding_model": "local", "chunking": {"size": 512, "overlap": 64},
+    "metric": "cosine",
     "language": "english", "metadata": {}, "document_count": 0, "chunk_count": 0,
     "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
 }  # fmt: skip
@@ -64,7 +65,7 @@ def test_a_problem_becomes_an_error_with_its_parts() -> None:
     assert [(one.path, one.message) for one in error.errors] == [("filter.year", "no such operator")]
     assert str(error) == "filter.year: no such operator."
     assert asked[0].headers["Authorization"] == "Bearer the-key"
-    assert msgspec.json.decode(asked[0].content) == {"query": "x", "top_k": 10}
+    assert msgspec.json.decode(asked[0].content) == {"query": "x"}
 
 
 def test_a_busy_service_is_asked_again_when_it_says(naps: list[float]) -> None:

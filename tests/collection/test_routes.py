@@ -102,3 +102,12 @@ async def test_a_forged_cursor_is_refused(client: httpx.AsyncClient) -> None:
     for position in ("a\x00", "a b", 7, None):
         response = await client.get("/v1/collections", params={"cursor": encode_cursor(position)})
         problem_of(response, 400, "invalid-cursor")
+
+
+async def test_what_is_chosen_for_ever_is_said_to_be_so(client: httpx.AsyncClient) -> None:
+    await make_collection(client)
+    for name, value in (("language", "german"), ("metric", "l2"), ("embedding_model", "other")):
+        answer = await client.patch("/v1/collections/docs", json={name: value})
+        assert problem_of(answer, 400, "invalid-request")["detail"] == f"{name}: cannot be changed."
+    other = await client.patch("/v1/collections/docs", json={"colour": "red"})
+    assert other.json()["detail"] == "colour: is not a field here."

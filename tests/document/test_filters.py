@@ -1,39 +1,80 @@
 """The compiler against a plain Python reading of the same filter, on trees and metadata nobody thought of."""
 
-import uuid
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
+from ragstore.columns import new_id
 from ragstore.database import Database
 from ragstore.document.filter_sql import compile_filter
-from ragstore.document.filters import ORDERED, Condition, Every, Filter, Not, Some, parse_filter
+from ragstore.document.filters import ORDERED, Condition, parse_filter
 from ragstore.errors import InvalidFilter
+from tests.conftest import ROLES, make_settings
+from tests.document.plain_reading import Stored, matches
+from tests.document.stored import find_ids, store_documents
 
-MISSING = object()
-KEYS = st.sampled_from(["a", "b", "c.d", "$eq", "it's", 'quo"te', "", "ключ", "x:y", "%s", "a\\b"])
+One = TypeVar("One")
+KEYS = st.sampled_from(["a", "b", "c.d", "$eq", "@source", "it's", 'quo"te', "", "ключ", "x:y", "%s", "a\\b"])
+NUMBERS = [0.5, 1.0, -2.5, -0.0, 1e20, 10**20, 1e30, 10**30, 2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 5e-324, 10**99]
+LONG = ["x" * 200, "x" * 200 + "a", "x" * 200 + "b", "x" * 199 + "y", "y" * 63, "y" * 64, "y" * 65, "é" * 32, "é" * 33]
+STRINGS = [
+    "",
+    "a",
+    "b",
+    "ab",
+    "A",
+    "é",
+    "e\u0301",
+    "\uffff",
+    "😀",
+    "\U0010ffff",
+    "1",
+    "true",
+    "null",
+    "'",
+    '"',
+    "\\",
+    ":x",
+]
 SCALARS = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-3, 3),
-    st.sampled_from([0.5, 1.0, -2.5, 1e20]),
-    st.sampled_from(["", "a", "b", "ab", "A", "é", "1", "true", "2020-01-01", "'", '"', "\\", ":x", "%"]),
+    st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(NUMBERS), st.sampled_from(STRINGS + LONG)
 )
-VALUES = st.one_of(SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(KEYS, SCALARS, max_size=2))
+VALUES = st.one_of(SCALARS, SCALARS, st.lists(SCALARS, max_size=3), st.dictionaries(KEYS, SCALARS, max_size=2))
 ORDERABLE = SCALARS.filter(lambda one: one is not None and not isinstance(one, bool))
-TESTS = st.one_of(
-    st.builds(lambda op, value: {op: value}, st.sampled_from(["$eq", "$ne", "$contains"]), SCALARS),
-    st.builds(lambda op, value: {op: value}, st.sampled_from(list(ORDERED)), ORDERABLE),
-    st.builds(lambda op, value: {op: value}, st.sampled_from(["$in", "$nin"]), st.lists(SCALARS, max_size=3)),
-    st.builds(lambda value: {"$exists": value}, st.booleans()),
+TEST = st.one_of(
+    st.tuples(st.sampled_from(["$eq", "$ne", "$contains"]), SCALARS),
+    st.tuples(st.sampled_from(list(ORDERED)), ORDERABLE),
+    st.tuples(st.sampled_from(list(ORDERED)), ORDERABLE),
+    st.tuples(st.sampled_from(["$in", "$nin"]), st.lists(SCALARS, max_size=3)),
+    st.tuples(st.just("$exists"), st.booleans()),
 )
-LEAVES = st.dictionaries(KEYS.filter(lambda key: not key.startswith("$")), st.one_of(SCALARS, TESTS), max_size=2)
+TESTS = st.lists(TEST, min_size=1, max_size=3).map(dict)
+ASKED = KEYS.filter(lambda key: not key.startswith(("$", "@")))
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENTS = st.integers(0, 60).map(lambda hours: (BEGAN + timedelta(hours=hours)).isoformat())
+NAMES = st.sampled_from(["0", "7", "59", "book", "x" * 200 + "a", "it's", "none"])
+FIELD_LEAVES = st.one_of(
+    st.builds(lambda op, one: {"@key": {op: one}}, st.sampled_from(["$eq", "$ne", *ORDERED, "$contains"]), NAMES),
+    st.builds(lambda op, one: {"@source": {op: one}}, st.sampled_from(["$eq", "$ne", *ORDERED, "$contains"]), NAMES),
+    st.builds(lambda op, one: {"@source": {op: one}}, st.sampled_from(["$eq", "$ne"]), st.none()),
+    st.builds(lambda op, one: {"@created_at": {op: one}}, st.sampled_from(["$eq", *ORDERED]), MOMENTS),
+    st.builds(
+        lambda key, op, some: {key: {op: some}},
+        st.sampled_from(["@key", "@source"]),
+        st.sampled_from(["$in", "$nin"]),
+        st.lists(st.one_of(NAMES, st.none()), max_size=3),
+    ),
+    st.builds(lambda key, one: {key: {"$exists": one}}, st.sampled_from(["@key", "@source"]), st.booleans()),
+)
+METADATA_LEAVES = st.dictionaries(
+    ASKED, st.one_of(SCALARS, TESTS, TESTS, TESTS.map(lambda tests: {"$not": tests})), min_size=1, max_size=2
+)
 TREES = st.recursive(
-    LEAVES,
+    st.one_of(METADATA_LEAVES, METADATA_LEAVES, FIELD_LEAVES, st.just({})),
     lambda inner: st.one_of(
         st.builds(lambda parts: {"$and": parts}, st.lists(inner, min_size=1, max_size=3)),
         st.builds(lambda parts: {"$or": parts}, st.lists(inner, min_size=1, max_size=3)),
@@ -43,86 +84,65 @@ TREES = st.recursive(
 )
 
 
-def matches(node: Filter, metadata: dict[str, Any]) -> bool:
-    match node:
-        case Every(parts):
-            return all(matches(part, metadata) for part in parts)
-        case Some(parts):
-            return any(matches(part, metadata) for part in parts)
-        case Not(part):
-            return not matches(part, metadata)
-        case Condition(key, operator, value):
-            return test_of(operator, metadata.get(key, MISSING), value)
+def draw(strategy: st.SearchStrategy[One], count: int) -> list[One]:
+    """The same ones in every run."""
+    drawn: list[One] = []
 
-
-def test_of(operator: str, stored: object, value: Any) -> bool:
-    if operator in ("$ne", "$nin"):
-        return not test_of("$eq" if operator == "$ne" else "$in", stored, value)
-    if operator == "$exists":
-        return (stored is not MISSING) is bool(value)
-    if operator == "$in":
-        return any(same(stored, one) for one in value)
-    if operator == "$eq":
-        return same(stored, value)
-    if operator == "$contains":
-        if isinstance(stored, list):
-            return any(same(one, value) for one in stored)
-        return isinstance(stored, str) and isinstance(value, str) and value in stored
-    return compare(operator, stored, value)
-
-
-test_of.__test__ = False  # type: ignore[attr-defined]  # a reading of the filter, not a test
-
-
-def same(stored: object, value: object) -> bool:
-    if isinstance(stored, bool) or isinstance(value, bool):
-        return stored is value
-    return (type(stored) in (int, float) and type(value) in (int, float) and stored == value) or (
-        type(stored) is type(value) and stored == value
+    @settings(
+        max_examples=count, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
     )
-
-
-def compare(operator: str, stored: object, value: Any) -> bool:
-    numbers = type(stored) in (int, float) and type(value) in (int, float)
-    strings = isinstance(stored, str) and isinstance(value, str)
-    if not (numbers or strings):
-        return False
-    left: Any = stored.encode() if isinstance(stored, str) else stored
-    right = value.encode() if isinstance(value, str) else value
-    return bool({"$gt": left > right, "$gte": left >= right, "$lt": left < right, "$lte": left <= right}[operator])
-
-
-async def ask_postgres(database: Database, tree: object, rows: list[dict[str, Any]]) -> list[bool]:
-    sql, parameters = compile_filter(parse_filter(tree))
-    statement = text(
-        f"SELECT {sql} FROM (SELECT value AS metadata, n FROM jsonb_array_elements(CAST(:rows AS jsonb))"
-        " WITH ORDINALITY AS t(value, n)) d ORDER BY n"
-    )
-    async with database.transaction() as session:
-        connection = await session.connection()
-        given = {"rows": msgspec.json.encode(rows).decode(), **parameters}
-        return [bool(one) for one in await connection.scalars(statement, given)]  # as a WHERE would take it
-
-
-async def test_postgres_agrees_with_a_plain_reading(database: Database) -> None:
-    examples: list[tuple[object, list[dict[str, Any]]]] = []
-
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
-    @given(tree=TREES, rows=st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=5))
-    def collect(tree: object, rows: list[dict[str, Any]]) -> None:
-        examples.append((tree, rows))
+    @given(one=strategy)
+    def collect(one: One) -> None:
+        drawn.append(one)
 
     collect()
-    for tree, rows in examples:
-        wanted = [matches(parse_filter(tree), row) for row in rows]
-        assert await ask_postgres(database, tree, rows) == wanted, (tree, rows)
+    return drawn
 
 
-async def test_many_ids_at_once(database: Database) -> None:
-    ids = [str(uuid.uuid4()) for _ in range(10_000)]
-    rows = [{"id": ids[0]}, {"id": "other"}, {}]
-    assert await ask_postgres(database, {"id": {"$in": ids}}, rows) == [True, False, False]
-    assert await ask_postgres(database, {"id": {"$nin": ids}}, rows) == [False, True, True]
+def make_documents() -> list[Stored]:
+    """Each key has each of the scalars once at least, beside what is drawn."""
+    drawn = draw(st.dictionaries(KEYS, VALUES, min_size=1, max_size=6), 60)
+    scalars = [None, True, False, *NUMBERS, *STRINGS, *LONG]
+    metadata = drawn + [{"a": one, "b": other} for one, other in zip(scalars, reversed(scalars), strict=True)]
+    sources = [None, "book", "x" * 200 + "a", "x" * 200 + "b", "it's"]
+    return [
+        Stored(new_id(), str(number), sources[number % len(sources)], BEGAN + timedelta(hours=number), one)
+        for number, one in enumerate(metadata)
+    ]
+
+
+async def test_postgres_agrees_with_a_plain_reading(database: Database, database_url: str) -> None:
+    documents = make_documents()
+    tenant_id = await store_documents(database, documents)
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    served = found = 0
+    async with acting.transaction(tenant_id, plan="custom") as session:
+        for tree in draw(METADATA_LEAVES, 400) + draw(TREES, 400):
+            node = parse_filter(tree)
+            wanted = {one.id for one in documents if matches(node, one)}
+            by_entries = "metadata_entry" in compile_filter(node)[0]
+            served, found = served + by_entries, found + (by_entries and bool(wanted))
+            assert await find_ids(session, tenant_id, tree) == wanted, tree
+    await acting.close()
+    assert (served > 300, found > 100) == (True, True), (served, found)
+
+
+@pytest.mark.parametrize("key", ["id", "@key", "@document_id"])
+async def test_ten_thousand_values_at_once(database: Database, database_url: str, key: str) -> None:
+    documents = [Stored(new_id(), f"k{n}", None, BEGAN, {"id": f"m{n}"}) for n in range(20)]
+    names: dict[str, Callable[[Stored], str]] = {
+        "id": lambda one: one.metadata["id"],
+        "@key": lambda one: one.key,
+        "@document_id": lambda one: str(one.id),
+    }
+    tenant_id = await store_documents(database, documents)
+    known = [names[key](one) for one in documents[:7]]
+    values = [*known, *(str(new_id()) for _ in range(10_000 - len(known)))]
+    acting = Database.connect(database_url, make_settings(database_url), role=ROLES.app)
+    async with acting.transaction(tenant_id, plan="custom") as session:
+        assert await find_ids(session, tenant_id, {key: {"$in": values}}) == {one.id for one in documents[:7]}
+        assert await find_ids(session, tenant_id, {key: {"$nin": values}}) == {one.id for one in documents[7:]}
+    await acting.close()
 
 
 @pytest.mark.parametrize(

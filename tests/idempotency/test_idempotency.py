@@ -47,6 +47,7 @@ async def test_every_write_honours_the_key(app: Litestar, client: httpx.AsyncCli
     calls: dict[tuple[str, str], tuple[str, Any]] = {
         ("POST", "/v1/collections"): ("/v1/collections", {"name": "other"}),
         ("PATCH", "/v1/collections/{name}"): ("/v1/collections/docs", {"title": "T"}),
+        ("PUT", "/v1/collections/{name}/index"): ("/v1/collections/docs/index", {"mode": "off"}),
         ("DELETE", "/v1/collections/{name}"): ("/v1/collections/other", None),
         ("POST", "/v1/collections/{collection}/documents"): (
             "/v1/collections/docs/documents",

@@ -12,6 +12,15 @@ from tests.builders import make_collection, paths_of, problem_of, search, upsert
 from tests.conftest import make_settings, running
 from tests.fake_openai import FakeOpenAI, Fault
 
+DEADLOCK_AT_FIRST = """
+    CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF nextval('public.tries') = 1 THEN  -- which a rollback does not take back
+            RAISE 'told to' USING ERRCODE = '40P01';
+        END IF;
+        RETURN NEW;
+    END $$
+"""
 CATS: dict[str, Any] = {
     "key": "cats",
     "content": "Cats sleep most of the day.",
@@ -202,3 +211,19 @@ async def test_a_document_of_nothing_but_faults_is_answered_shortly(client: http
     response = await client.post("/v1/collections/docs/documents", json={"documents": [document]})
     problem_of(response, 422, "invalid-document")
     assert len(response.content) < 10_000
+
+
+async def test_a_writer_that_postgres_ends_for_a_deadlock_comes_again(
+    client: httpx.AsyncClient, database: Database
+) -> None:
+    await make_collection(client)
+    async with database.transaction() as session:
+        connection = await session.connection()
+        await connection.execute(text("CREATE SEQUENCE tries"))
+        await connection.execute(text("GRANT USAGE ON SEQUENCE tries TO PUBLIC"))
+        await connection.execute(text(DEADLOCK_AT_FIRST))
+        await connection.execute(
+            text("CREATE TRIGGER deadlock_at_first BEFORE INSERT ON document FOR EACH ROW EXECUTE FUNCTION deadlock()")
+        )
+    (result,) = await upsert(client, {"key": "a", "content": "granite"})
+    assert (result["status"], result["version"]) == ("created", 1)

@@ -38,7 +38,14 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
 
     result = await sweep(queue)
 
-    assert result == {"chat_sessions": 1, "api_keys": 2, "jobs": 1, "embedding_cache": 0, "idempotency_records": 0}
+    assert result == {
+        "chat_sessions": 1,
+        "api_keys": 2,
+        "jobs": 1,
+        "embedding_cache": 0,
+        "idempotency_records": 0,
+        "indexes": 0,
+    }
     left = await queue.ask("SELECT name FROM api_key")
     assert {row.name for row in left} >= {"c", "first admin key"}
     assert [str(row.id) for row in await queue.ask("SELECT id FROM chat_session")] == [new]

@@ -20,13 +20,13 @@ DOCUMENTS: list[dict[str, Any]] = [
 async def test_the_nearest_passage_comes_first_with_all_that_a_citation_needs(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     await upsert(client, *DOCUMENTS)
-    hits = await search(client, query="cats that sleep", top_k=2)
+    hits = await search(client, query="cats that sleep", top_k=2, mode="vector")
     assert len(hits) == 2
     assert hits[0]["document_key"] == "cats"
     assert 1 >= hits[0]["score"] > hits[1]["score"] >= -1
     assert set(hits[0]) == {
         "document_id", "document_key", "chunk_id", "score", "content", "title", "source", "url", "metadata",
-        "ordinal", "start", "end",
+        "ordinal", "start", "end", "collection",
     }  # fmt: skip
     assert (hits[0]["start"], hits[0]["end"], hits[0]["ordinal"]) == (0, 27, 0)
 
@@ -34,7 +34,7 @@ async def test_the_nearest_passage_comes_first_with_all_that_a_citation_needs(cl
 async def test_a_vector_finds_what_its_text_finds_in_every_form(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     await upsert(client, *DOCUMENTS)
-    wanted = await search(client, query="hydrogen")
+    wanted = await search(client, query="hydrogen", mode="vector")
     vector = LocalEmbedder().embed(["hydrogen"])[0]
     for form in (
         vector.tolist(),
@@ -77,7 +77,7 @@ async def test_two_stages_agree_with_the_exact_order(client: httpx.AsyncClient, 
     vectors = embedder.embed(texts)
     for question in ("a copper engine", "letters in the winter forest", "music"):
         exact = vectors @ embedder.embed([question])[0]
-        hits = await search(client, query=question, top_k=10)
+        hits = await search(client, query=question, top_k=10, mode="vector")
         scores = np.array([hit["score"] for hit in hits])
         np.testing.assert_allclose(scores, np.sort(exact)[::-1][:10], atol=1e-5)
 
@@ -105,16 +105,17 @@ async def test_the_codes_are_scanned_index_only_after_vacuum(client: httpx.Async
 async def test_results_are_the_same_every_time(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     await upsert(client, *[{"key": f"{n}", "content": "the same words"} for n in range(300)])
-    first = await search(client, query="same words", top_k=20)
-    assert [hit["chunk_id"] for hit in first] == sorted(hit["chunk_id"] for hit in first)
-    assert await search(client, query="same words", top_k=20) == first
+    for mode in ("hybrid", "text", "vector"):
+        first = await search(client, query="same words", top_k=20, mode=mode)
+        assert [hit["chunk_id"] for hit in first] == sorted(hit["chunk_id"] for hit in first)
+        assert await search(client, query="same words", top_k=20, mode=mode) == first
 
 
 @pytest.mark.parametrize(
     ("request_", "status", "slug", "path"),
     [
         ({}, 400, "invalid-request", "query"),
-        ({"query": "x", "vector": [1.0]}, 400, "invalid-request", "query"),
+        ({"query": "x", "vector": [1.0], "mode": "vector"}, 400, "invalid-request", "query"),
         ({"query": "  "}, 400, "invalid-request", "query"),
         ({"query": "a\x00"}, 400, "invalid-request", "query"),
         ({"query": "x", "top_k": 0}, 400, "invalid-request", "top_k"),

@@ -8,6 +8,11 @@ export class Problem extends Error {
     super(detail || title);
     Object.assign(this, { status, title, fields, requestId, retryAfter });
   }
+
+  /** Whether the same call may work later. */
+  get mayPass() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
 }
 
 export class Api {
@@ -27,11 +32,14 @@ export class Api {
     } while (cursor !== null && cursor !== undefined);
   }
 
-  /** `filter` is JSON text that was checked, and is sent as typed: JavaScript would round its large numbers. */
-  search(collection, { filter, ...rest }, signal) {
-    let body = JSON.stringify(rest);
+  /** One collection, or several in one list. `filter` is JSON text that was checked, and is sent as typed: JavaScript
+   * would round its large numbers. */
+  search(collections, request, filter, signal) {
+    const isOne = collections.length === 1;
+    const path = isOne ? `v1/collections/${encodeURIComponent(collections[0])}/search` : "v1/search";
+    let body = JSON.stringify(isOne ? request : { ...request, collections });
     if (filter) body = `${body.slice(0, -1)},"filter":${filter}}`;
-    return this.call("POST", `v1/collections/${encodeURIComponent(collection)}/search`, { body, signal });
+    return this.call("POST", path, { body, signal });
   }
 
   async call(method, path, { body, signal } = {}) {
@@ -43,7 +51,7 @@ export class Api {
       text = await response.text();
     } catch (error) {
       if (error.name === "AbortError") throw error;
-      throw new Problem(0, "The service does not answer.");
+      throw new Problem(0, "The service does not answer.", { detail: "It may be stopped or starting, or this machine is not connected." });
     }
     const answer = parse(text);
     if (!response.ok) throw toProblem(response, answer);

@@ -16,8 +16,8 @@ export function find(id) {
 }
 
 /** A button that copies `text` and says so. */
-export function makeCopyButton(text, label = "Copy") {
-  const button = make("button", { type: "button", class: "quiet" }, label);
+export function makeCopyButton(text, label = "Copy", kind = "quiet") {
+  const button = make("button", { type: "button", class: kind }, label);
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -1,42 +1,51 @@
-// Hits as elements. A hit is drawn from small parts; a new one (score parts, a plan) is one more function.
+// Hits as elements. A hit is drawn from small parts.
 
-import { make } from "./dom.js";
-import { highlight, makePattern } from "./highlight.js";
+import { make, makeCopyButton } from "./dom.js";
+import { foldLongText, makePassage } from "./passage.js";
 
-export function makeHitList(hits, query) {
-  const pattern = makePattern(query);
-  return make("ol", { class: "hits" }, ...hits.map((hit, index) => makeHit(hit, index + 1, pattern)));
+export function makeHitList() {
+  return make("ol", { class: "hits" });
 }
 
-/** To be called once the list stands in the page: only then is it known which passages are long. */
-export function foldLongPassages(list) {
-  for (const passage of list.querySelectorAll(".passage")) {
-    if (passage.scrollHeight <= passage.clientHeight + 4) passage.classList.remove("folded");
-    else passage.after(makeUnfoldButton(passage));
-  }
+/** Puts hits at the end of a list that stands in the page, and answers with their elements. A score of `best` fills its
+ * bar (BM25 knows no most), `onLike` is called with the hit of which more is wanted. */
+export function addHits(list, hits, { best, ...options }) {
+  const first = list.children.length + 1;
+  const made = hits.map((hit, index) => makeHit(hit, first + index, { ...options, full: Math.max(1, best) }));
+  list.append(...made);
+  for (const one of made) foldLongText(one.querySelector(".text"));
+  return made;
 }
 
-function makeHit(hit, rank, pattern) {
+function makeHit(hit, rank, options) {
   return make(
     "li",
     { class: "hit" },
-    make("article", { "aria-labelledby": `hit-${rank}` }, makeHead(hit, rank), makeOrigin(hit), makePassage(hit, pattern, rank), makeFoot(hit)),
+    make(
+      "article",
+      { "aria-labelledby": `hit-${rank}`, tabindex: "-1" },
+      makeHead(hit, rank, options),
+      makePassage(hit, rank),
+      makeFoot(hit, options.onLike),
+    ),
   );
 }
 
-function makeHead(hit, rank) {
+function makeHead(hit, rank, { full, mode, manyCollections }) {
   return make(
     "header",
     {},
     make("span", { class: "rank" }, make("span", { class: "unseen" }, "Rank "), String(rank)),
     make("h3", { id: `hit-${rank}` }, make("bdi", {}, hit.title || hit.document_key)),
-    makeScore(hit.score),
+    makeScore(hit.score, full),
+    makeOrigin(hit, manyCollections),
+    makeScoreParts(hit.scores, mode),
   );
 }
 
-function makeScore(score) {
+function makeScore(score, full) {
   const fill = make("span", { class: "fill" });
-  fill.style.width = `${Math.max(0, Math.min(1, score)) * 100}%`;
+  fill.style.width = `${Math.max(0, Math.min(1, score / full)) * 100}%`;
   return make(
     "span",
     { class: "score" },
@@ -46,9 +55,23 @@ function makeScore(score) {
   );
 }
 
-function makeOrigin(hit) {
-  const places = [...new Set([hit.source, hit.url].filter(Boolean))];
-  return places.length === 0 ? null : make("p", { class: "origin" }, ...places.map(makePlace));
+/** Of those the mode looks at. A score of one part is the score itself. */
+function makeScoreParts(scores, mode) {
+  const isUsed = (name) => mode === "hybrid" || name === mode || name === "rerank";
+  const parts = Object.entries(scores ?? {}).filter(([name, value]) => value !== null && isUsed(name));
+  if (parts.length < 2) return null;
+  const nodes = parts.map(([name, value]) => make("span", {}, `${name} `, make("b", {}, formatPart(value))));
+  return make("span", { class: "parts" }, make("span", { class: "unseen" }, "made of "), ...nodes);
+}
+
+function formatPart(value) {
+  return Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3);
+}
+
+function makeOrigin(hit, manyCollections) {
+  const places = [...new Set([hit.source, hit.url].filter(Boolean))].map(makePlace);
+  if (manyCollections) places.unshift(make("span", { class: "tag" }, make("span", { class: "unseen" }, "Collection "), hit.collection));
+  return places.length === 0 ? null : make("p", { class: "origin" }, ...places);
 }
 
 /** A link for web addresses only; anything else, `javascript:` too, is text. */
@@ -67,27 +90,17 @@ function readWebAddress(text) {
   }
 }
 
-function makePassage(hit, pattern, rank) {
-  return make("p", { class: "passage folded", id: `passage-${rank}`, dir: "auto" }, highlight(hit.content, pattern));
-}
-
-function makeUnfoldButton(passage) {
-  const button = make("button", { type: "button", class: "quiet unfold", "aria-expanded": "false", "aria-controls": passage.id }, "Whole passage");
-  button.addEventListener("click", () => {
-    const folded = passage.classList.toggle("folded");
-    button.setAttribute("aria-expanded", String(!folded));
-    button.textContent = folded ? "Whole passage" : "Less";
-  });
-  return button;
-}
-
-function makeFoot(hit) {
-  return make("footer", {}, makeCitation(hit), makeMetadata(hit.metadata));
-}
-
-function makeCitation(hit) {
-  const range = `characters ${hit.start}–${hit.end}`;
-  return make("p", { class: "citation" }, make("cite", {}, make("bdi", {}, hit.document_key)), `, ${range}`);
+function makeFoot(hit, onLike) {
+  const citation = `passage ${hit.ordinal}, characters ${hit.start}–${hit.end}`;
+  const like = make("button", { type: "button", class: "plain" }, "More like this");
+  like.addEventListener("click", () => onLike(hit));
+  return make(
+    "footer",
+    {},
+    make("p", { class: "citation" }, make("cite", {}, make("bdi", {}, hit.document_key)), `, ${citation}`),
+    make("div", { class: "doings" }, makeCopyButton(`${hit.document_key}, ${citation}`, "Copy citation", "plain"), like),
+    makeMetadata(hit.metadata),
+  );
 }
 
 function makeMetadata(metadata) {

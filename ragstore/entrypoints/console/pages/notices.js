@@ -3,7 +3,7 @@
 import { make, makeCopyButton } from "./dom.js";
 
 /** A fault the fields of the form cannot show themselves; `fields` are the errors that found no place there. */
-export function makeFault(problem, fields) {
+export function makeFault(problem, fields, onRetry) {
   const rows = fields.map(({ path, message }) => make("li", {}, path ? make("code", {}, path) : null, path ? `: ${message}` : message));
   return make(
     "div",
@@ -13,22 +13,34 @@ export function makeFault(problem, fields) {
     rows.length > 0 ? make("ul", {}, ...rows) : null,
     problem.retryAfter ? make("p", {}, `Try again in ${problem.retryAfter} s.`) : null,
     problem.requestId ? make("p", { class: "hint" }, "Request ", make("code", {}, problem.requestId)) : null,
+    onRetry ? make("div", { class: "actions" }, makeButton("Try again", onRetry)) : null,
   );
+}
+
+/** What the service did otherwise than it was asked. */
+export function makeWarnings(warnings) {
+  return make("div", { class: "notice warning", role: "note", "aria-label": "Warnings" }, ...warnings.map((text) => make("p", {}, text)));
 }
 
 export function makeNoCollections(onRetry) {
   const commands = [makeCurl("v1/collections", { name: "docs" }), makeFirstDocument("docs")].join("\n\n");
-  const again = make("button", { type: "button" }, "Look again");
-  again.addEventListener("click", onRetry);
-  return makeSteps("No collections yet", "Make one, and put a first document into it:", commands, again);
+  return makeSteps("No collections yet", "Make one, and put a first document into it:", commands, makeButton("Look again", onRetry));
 }
 
-export function makeEmptyCollection(collection) {
-  return makeSteps(`Nothing in “${collection}” yet`, "Put a first document into it:", makeFirstDocument(collection));
+export function makeEmptyCollections(names) {
+  const title = names.length === 1 ? `Nothing in “${names[0]}” yet` : "Nothing in these collections yet";
+  return makeSteps(title, "Put a first document into it:", makeFirstDocument(names[0]));
 }
 
-export function makeNoHits() {
-  return make("div", { class: "notice" }, make("h2", {}, "Nothing found"), make("p", {}, "No passage matches. A looser filter may find some."));
+export function makeNoHits(hasFilter, hasLeastScore) {
+  const causes = [hasFilter && "a looser filter", hasLeastScore && "a lower least score", "other words"].filter(Boolean);
+  return make("div", { class: "notice" }, make("h2", {}, "Nothing found"), make("p", {}, `No passage matches. Try ${causes.join(" or ")}.`));
+}
+
+function makeButton(label, onClick) {
+  const button = make("button", { type: "button" }, label);
+  button.addEventListener("click", onClick);
+  return button;
 }
 
 function makeSteps(title, text, commands, ...more) {

@@ -1,21 +1,26 @@
 // Ties the page together: the key, the collections, the form, and what a search answers.
 
-import { clearAddress, readAddress, writeAddress } from "./address.js";
-import { Api, Problem } from "./api.js";
+import { clearAddress, DEFAULTS, readAddress, writeAddress } from "./address.js";
+import { Api } from "./api.js";
+import { askAgainForKey, run, say, show, stop } from "./calls.js";
 import { find, make } from "./dom.js";
-import { foldLongPassages, makeHitList } from "./hits.js";
+import { makeExplanation } from "./explanation.js";
+import { checkForm, fillForm, focusFirstError, readForm, resetOptions, setError, showWhatIsSet, togglePanel } from "./form.js";
+import { addHits, makeHitList } from "./hits.js";
 import { checkKey, forgetKey, keepKey, readKey } from "./key.js";
-import { makeEmptyCollection, makeFault, makeNoCollections, makeNoHits } from "./notices.js";
+import { makeEmptyCollections, makeNoCollections, makeNoHits, makeWarnings } from "./notices.js";
+import { fillPicker, listenToPicker } from "./picker.js";
+import { makeRequest } from "./request.js";
+
+const MOST_COLLECTIONS = 50; // in one search
 
 const keyForm = find("key-form");
 const searchForm = find("search-form");
 const results = find("results");
-const status = find("status");
-const FIELDS = ["query", "collection", "top_k", "filter"];
 
 let api = null;
 let collections = new Map();
-let running = null; // the AbortController of the call under way
+let example = { like: "", like_title: "" }; // the passage of which more is wanted
 
 // --- the key
 
@@ -26,6 +31,7 @@ function askForKey(message = "") {
   keyForm.hidden = false;
   searchForm.hidden = true;
   find("forget").hidden = true;
+  find("keys").hidden = true;
   show("");
   setError("key", message);
   find("key").focus();
@@ -38,7 +44,7 @@ async function useTypedKey(event) {
   setError("key", fault ?? "");
   if (fault !== null) return find("key").focus();
   const remember = find("remember").checked;
-  if (await open(key)) keepKey(key, remember);
+  await open(key, () => keepKey(key, remember));
 }
 
 function forget() {
@@ -49,34 +55,20 @@ function forget() {
   askForKey();
 }
 
-/** Lists the collections with the key; true when it was good. */
-async function open(key) {
+/** Lists the collections with the key, which shows whether it is good. */
+async function open(key, keep = () => {}) {
   api = new Api(key);
-  const done = await run("Looking for collections…", loadCollections);
-  if (!done) {
-    if (api !== null && keyForm.hidden) offerRetry(() => open(key));
-    return false;
-  }
+  const done = await run("Looking for collections…", loadCollections, { retry: () => open(key, keep) });
+  if (!done) return;
+  keep();
+  find("forget").hidden = false;
   keyForm.hidden = true;
   keyForm.reset();
-  find("forget").hidden = false;
-  if (collections.size === 0) {
-    searchForm.hidden = true;
-    show("0 collections", makeNoCollections(() => open(key)));
-  } else {
-    searchForm.hidden = false;
-    find("query").focus();
-    followAddress();
-  }
-  return true;
-}
-
-/** When a kept key cannot be tried, for instance because the service is starting. */
-function offerRetry(retry) {
-  find("forget").hidden = false;
-  const button = make("button", { type: "button" }, "Try again");
-  button.addEventListener("click", retry);
-  results.append(make("p", { class: "retry" }, button));
+  searchForm.hidden = collections.size === 0;
+  find("keys").hidden = collections.size === 0;
+  if (collections.size === 0) return show("", makeNoCollections(() => open(key)));
+  find("query").focus();
+  followAddress();
 }
 
 async function loadCollections(signal) {
@@ -85,186 +77,169 @@ async function loadCollections(signal) {
     for (const one of items) found.set(one.name, one);
   }
   collections = found;
-  find("collection").replaceChildren(...[...found.values()].map((one) => make("option", { value: one.name }, describe(one))));
+  fillPicker(found);
   show("");
 }
 
-function describe({ name, title, document_count: documents }) {
-  const count = `${documents.toLocaleString("en")} ${documents === 1 ? "document" : "documents"}`;
-  return title ? `${name}: ${title} (${count})` : `${name} (${count})`;
+// --- what is asked
+
+function readAsked() {
+  const asked = readForm();
+  return asked.query === "" ? { ...asked, ...example } : asked;
 }
 
-// --- the form
-
-function readForm() {
-  const [query, collection, topK, filter] = FIELDS.map((name) => find(name).value.trim());
-  return { query, collection, topK, filter };
+function setExample({ like, like_title: title }) {
+  example = { like, like_title: title };
+  find("like").hidden = like === "";
+  find("like-title").textContent = title || "the example";
 }
 
-/** Shows what is wrong with the form by field; true when nothing is. */
-function checkForm({ query, collection, topK, filter }) {
-  const faults = {
-    query: query === "" ? "Type what to look for." : "",
-    collection: collection === "" ? "Choose a collection." : "",
-    top_k: /^\d+$/.test(topK) && topK >= 1 && topK <= 1000 ? "" : "A number from 1 to 1000.",
-    filter: findFilterFault(filter),
-  };
-  for (const name of FIELDS) setError(name, faults[name]);
-  focusFirstError();
-  return FIELDS.every((name) => faults[name] === "");
+/** Fills the form from the address, and searches when it asks something. */
+function followAddress() {
+  if (api === null || collections.size === 0) return;
+  const asked = readAddress();
+  fillForm(asked);
+  setExample(asked);
+  const unknown = asked.collections.filter((name) => !collections.has(name));
+  if (unknown.length === 0 && (asked.query !== "" || asked.like !== "")) return search();
+  stop();
+  show("");
+  if (unknown.length > 0) setError("collections", `No collection is called ${unknown.join(" or ")}.`);
 }
 
-function findFilterFault(text) {
-  if (text === "") return "";
-  try {
-    const value = JSON.parse(text);
-    const isObject = value !== null && typeof value === "object" && !Array.isArray(value);
-    return isObject ? "" : 'A filter is a JSON object, such as {"year": 2020}.';
-  } catch (error) {
-    return `This is not JSON: ${error.message}`;
-  }
+/** In the collection of the passage: no other one has it. */
+function searchLike(hit) {
+  const title = `${hit.title || hit.document_key}, passage ${hit.ordinal}`;
+  fillForm({ ...readForm(), query: "", collections: [hit.collection] });
+  setExample({ like: hit.chunk_id, like_title: title });
+  window.scrollTo({ top: 0 });
+  find("query").focus({ preventScroll: true });
+  search();
 }
 
-function setError(name, message) {
-  const field = find(name);
-  find(`${name}-error`).textContent = message;
-  if (message) field.setAttribute("aria-invalid", "true");
-  else field.removeAttribute("aria-invalid");
-}
-
-function focusFirstError() {
-  const wrong = FIELDS.map(find).find((field) => field.hasAttribute("aria-invalid"));
-  if (wrong?.id === "filter") find("filter-box").open = true;
-  wrong?.focus();
+function endExample() {
+  setExample(DEFAULTS);
+  find("query").focus();
 }
 
 // --- searching
 
 async function search(event) {
   event?.preventDefault();
-  const asked = readForm();
-  if (!checkForm(asked)) return;
+  const asked = readAsked();
+  if (!checkForm(asked, collections)) return;
+  const names = asked.collections.length > 0 ? asked.collections : [...collections.keys()];
+  if (names.length > MOST_COLLECTIONS) {
+    setError("collections", `${MOST_COLLECTIONS} collections can be searched at once, and there are ${names.length}: choose some.`);
+    return focusFirstError();
+  }
+  setExample(asked);
   writeAddress(asked);
-  document.title = `${asked.query} – ragstore`;
-  await run("Searching…", async (signal) => {
-    const started = performance.now();
-    const request = { query: asked.query, top_k: Number(asked.topK), filter: asked.filter };
-    const { hits } = await api.search(asked.collection, request, signal);
-    showHits(hits, asked, performance.now() - started);
+  document.title = `${asked.query || asked.like_title || "More"} – ragstore`;
+  const ask = (more, signal) => api.search(names, { ...makeRequest(asked), ...more }, asked.filter, signal);
+  await run("Searching…", (signal) => searchAnew(ask, { asked, names }, signal), { retry: () => search() });
+}
+
+async function searchAnew(ask, { asked, names }, signal) {
+  const started = performance.now();
+  const answer = await ask({}, signal);
+  const time = Math.round(performance.now() - started);
+  const notes = [answer.warnings && makeWarnings(answer.warnings), answer.explain && makeExplanation(answer.explain)].filter(Boolean);
+  if (answer.hits.length === 0) return show(`No passages, ${time} ms`, ...notes, explainNothing(asked, names));
+  const list = makeHitList();
+  show(`${sayPassages(answer)}, ${time} ms`, ...notes, list);
+  const best = Math.max(...answer.hits.map((hit) => hit.score));
+  const add = (hits) => addHits(list, hits, { best, mode: asked.mode, manyCollections: names.length > 1, onLike: searchLike });
+  add(answer.hits);
+  offerMore(answer.next_cursor, ask, add);
+}
+
+function sayPassages({ hits, next_cursor: cursor, reranked }) {
+  const count = `${hits.length} ${hits.length === 1 ? "passage" : "passages"}`;
+  return `${cursor ? `The first ${count}` : count}${reranked ? ", reranked" : ""}`;
+}
+
+function explainNothing({ filter, min_score: least }, names) {
+  const isEmpty = names.every((name) => collections.get(name)?.document_count === 0);
+  return isEmpty ? makeEmptyCollections(names) : makeNoHits(filter !== "", least !== "");
+}
+
+/** The next page below the list, until there is none. */
+function offerMore(cursor, ask, add) {
+  if (!cursor) return;
+  const button = make("button", { type: "button", class: "quiet more" }, "More");
+  results.append(button);
+  button.addEventListener("click", () => {
+    const work = async (signal) => {
+      const answer = await ask({ cursor }, signal);
+      button.remove();
+      results.querySelector(".fault")?.remove();
+      const [first] = add(answer.hits);
+      say(answer.hits.length === 0 ? "Nothing more" : `${answer.hits.length} more`);
+      first?.querySelector("article").focus();
+      offerMore(answer.next_cursor, ask, add);
+    };
+    run("Searching for more…", work, { keepsResults: true });
   });
-}
-
-function showHits(hits, { query, collection, filter }, milliseconds) {
-  const said = `${hits.length} ${hits.length === 1 ? "passage" : "passages"} in ${Math.round(milliseconds)} ms`;
-  if (hits.length === 0) {
-    const isEmpty = filter === "" && collections.get(collection)?.document_count === 0;
-    show(said, isEmpty ? makeEmptyCollection(collection) : makeNoHits());
-    return;
-  }
-  const list = makeHitList(hits, query);
-  show(said, list);
-  foldLongPassages(list);
-}
-
-/** Fills the form from the address, and searches when it holds a query. */
-function followAddress() {
-  if (api === null || collections.size === 0) return;
-  const asked = readAddress();
-  find("query").value = asked.query;
-  find("top_k").value = asked.topK;
-  find("filter").value = asked.filter;
-  find("filter-box").open = asked.filter !== "";
-  const isUnknown = asked.collection !== "" && !collections.has(asked.collection);
-  find("collection").value = isUnknown ? "" : asked.collection || chooseCollection();
-  for (const name of FIELDS) setError(name, "");
-  if (isUnknown) {
-    stop();
-    show("");
-    setError("collection", `No collection is called ${asked.collection}.`);
-  } else if (asked.query === "") {
-    stop();
-    show("");
-  } else search();
-}
-
-/** The first that holds something. */
-function chooseCollection() {
-  const all = [...collections.values()];
-  return (all.find((one) => one.document_count > 0) ?? all[0]).name;
-}
-
-// --- calls and what they leave behind
-
-/** One call at a time: a new one ends the one before. True when it worked, false when its fault is shown. */
-async function run(message, work) {
-  stop();
-  const mine = (running = new AbortController());
-  results.setAttribute("aria-busy", "true");
-  status.textContent = message;
-  try {
-    await work(mine.signal);
-    return true;
-  } catch (error) {
-    if (running === mine && error.name !== "AbortError") showProblem(error);
-    return false;
-  } finally {
-    if (running === mine) stop();
-  }
-}
-
-function stop() {
-  running?.abort();
-  running = null;
-  results.setAttribute("aria-busy", "false");
-}
-
-function show(said, ...nodes) {
-  status.textContent = said;
-  results.replaceChildren(...nodes);
-}
-
-function showProblem(error) {
-  const problem = error instanceof Problem ? error : new Problem(0, "The page failed.", { detail: String(error) });
-  if (problem.status === 401) {
-    forgetKey();
-    askForKey(problem.message);
-    return;
-  }
-  const left = problem.fields.filter((field) => !showFieldError(field));
-  show("", ...(problem.fields.length > 0 && left.length === 0 ? [] : [makeFault(problem, left)]));
-  focusFirstError();
-}
-
-/** `filter.year.$gt` stands at the filter. False when no field of the form has that name. */
-function showFieldError({ path, message }) {
-  const name = String(path).split(/[.[]/, 1)[0];
-  if (!FIELDS.includes(name) || searchForm.hidden) return false;
-  const before = find(`${name}-error`).textContent;
-  const said = path === name ? message : `${path}: ${message}`;
-  setError(name, before ? `${before}; ${said}` : said);
-  return true;
 }
 
 // --- events
 
+/** `/` goes to the query, `j` and `k` to the hits, as long as nothing is being typed. */
 function listenToKeys(event) {
-  const isTyping = event.target.closest?.("input, textarea, select, [contenteditable]");
-  if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey && !event.altKey && !searchForm.hidden) {
+  const isTyping = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || searchForm.hidden) return;
+  if (event.key === "/") {
     event.preventDefault();
     find("query").focus();
     find("query").select();
-  }
+  } else if (event.key === "j") moveToHit(1);
+  else if (event.key === "k") moveToHit(-1);
 }
 
+function moveToHit(step) {
+  const hits = [...results.querySelectorAll(".hits article")];
+  const now = hits.indexOf(document.activeElement?.closest(".hits article"));
+  hits[now < 0 ? 0 : now + step]?.focus();
+}
+
+function searchAgain(event) {
+  showWhatIsSet();
+  const isChoice = event.target.matches("[type=radio], [type=checkbox], select") && !event.target.closest("#picker");
+  if (isChoice) repeatSearch();
+}
+
+/** When something was asked already: a choice shows its effect at once. */
+function repeatSearch() {
+  const { query, like } = readAsked();
+  if (results.hasChildNodes() && (query !== "" || like !== "")) search();
+}
+
+askAgainForKey((message) => {
+  forgetKey();
+  askForKey(message);
+});
 keyForm.addEventListener("submit", useTypedKey);
 searchForm.addEventListener("submit", search);
+searchForm.addEventListener("change", searchAgain);
+searchForm.addEventListener("input", showWhatIsSet);
+listenToPicker(repeatSearch);
+for (const panel of ["filter", "options"]) find(`${panel}-button`).addEventListener("click", () => togglePanel(panel));
 find("filter").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) search(event);
 });
+find("reset").addEventListener("click", () => {
+  resetOptions();
+  repeatSearch();
+});
+find("like-end").addEventListener("click", endExample);
 find("forget").addEventListener("click", forget);
 document.addEventListener("keydown", listenToKeys);
 window.addEventListener("hashchange", followAddress);
 
 const kept = readKey();
 if (kept === null) askForKey();
-else open(kept);
+else {
+  find("forget").hidden = false;
+  open(kept);
+}
