@@ -112,7 +112,10 @@ class Settings(BaseSettings):
 
     # search
     search_candidates: int = Field(
-        default=200, ge=10, le=10_000, description="Code candidates re-ranked by exact distance (at least 4 × top_k)."
+        default=200,
+        ge=10,
+        le=10_000,
+        description="Candidates scored exactly, at least 4 × top_k; half as many of each kind in `text` and `hybrid`.",
     )
     search_text_candidates: int = Field(
         default=3000,

@@ -35,7 +35,8 @@ class Answering:
         """In the order of the questions. Raises HandleStale, and NotFound for an example that is not there."""
         began, cursor = time.perf_counter(), self.request.wanted.cursor
         # In one snapshot: a passage that was found is there to be read, though its document is replaced meanwhile.
-        async with self.database.reading(options=index_options(self.tuning.candidates)) as session:
+        candidates = self.tuning.choose_candidates(words=self.request.uses_words)
+        async with self.database.reading(options=index_options(candidates)) as session:
             self.clock.add("connection", time.perf_counter() - began)
             drafting = Drafting(
                 session,

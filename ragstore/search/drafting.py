@@ -119,7 +119,8 @@ class Drafting:
     def first_depth(self) -> int:
         wanted = self.request.wanted
         spread = 1 if wanted.paging else 8 if wanted.group_by else 4
-        least = self.tuning.candidates * (L2_SPREAD if any(one.metric == "l2" for one in self.handles) else 1)
+        chosen = self.tuning.choose_candidates(words=self.request.uses_words)
+        least = chosen * (L2_SPREAD if any(one.metric == "l2" for one in self.handles) else 1)
         return max(least, min(spread * max(self.request.needed, self.reranked), MOST_CANDIDATES))
 
     async def _prepare(self, place: int, asked: Asked, vectors: Vectors) -> tuple[list[Retrieval], Unwanted]:
