@@ -116,24 +116,12 @@ class Database:
         request's patience by default), and the mapped error of `sqlstate.py` when Postgres refuses a statement or the
         commit.
         """
-        try:
-            lease = SessionLease(self.engine)
-            statement = begin_statement(tenant_id, plan, snapshot, options or {})
-            connection = await self._begin(lease, statement, self.request_pool_timeout if wait is None else wait)
-            session = lease.session
-            session.info[DRIVER] = connection
-            async with session:
-                try:
-                    yield session
-                    await session.flush()
-                    await commit(connection)
-                except BaseException:
-                    await asyncio.shield(send_rollback(connection))
-                    raise
-        except (DBAPIError, asyncpg.PostgresError, *BROKEN) as error:
-            raise translate_database_error(error) from error
-        except OSError as error:
-            raise DatabaseUnavailable(retry_after=1) from error
+        lease = SessionLease(self.engine)
+        statement = begin_statement(tenant_id, plan, snapshot, options or {})
+        async with self._hold(lease, statement, self.request_pool_timeout if wait is None else wait) as connection:
+            lease.session.info[DRIVER] = connection
+            yield lease.session
+            await lease.session.flush()
 
     @asynccontextmanager
     async def reading(
@@ -148,11 +136,16 @@ class Database:
         Python. Otherwise like `transaction`.
         """
         statement = begin_statement(tenant_id, plan, snapshot, options or {})
+        async with self._hold(RawLease(self.engine), statement, self.request_pool_timeout) as connection:
+            yield Reading(connection)
+
+    @asynccontextmanager
+    async def _hold(self, lease: Lease, statement: str, wait: float) -> AsyncIterator[RawConnection]:
+        """From BEGIN to COMMIT, or to ROLLBACK when the block raises; then the connection goes back."""
         try:
-            lease = RawLease(self.engine)
-            connection = await self._begin(lease, statement, self.request_pool_timeout)
+            connection = await self._begin(lease, statement, wait)
             try:
-                yield Reading(connection)
+                yield connection
                 await commit(connection)
             except BaseException:
                 await asyncio.shield(send_rollback(connection))

@@ -9,6 +9,7 @@ from ragstore.search.schemas import Explanation, PlanReport, Timings
 
 def make_plans_table(plans: Sequence[PlanReport]) -> Table:
     table = Table("collection", "passages", "filter", "plan", "by vector", "by text", "words")
+    table.columns[3].no_wrap = True  # a name to look up
     for plan in plans:
         table.add_row(
             plan.collection,

@@ -13,6 +13,7 @@ from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.document import queries
 from ragstore.document.entries import list_entries
+from ragstore.document.terms import queries as terms
 from ragstore.lexical.indexing import PassageTerms, count_passages
 
 
@@ -105,12 +106,12 @@ class Publisher:
         replaced = [one.id for one in published.values() if one.version > 1]
         removed, forgotten = 0, 0
         if replaced:
-            forgotten = await queries.forget_terms(self.session, self.tenant_id, self.collection.id, replaced)
+            forgotten = await terms.forget_terms(self.session, self.tenant_id, self.collection.id, replaced)
             removed = await queries.delete_chunks(self.session, self.tenant_id, replaced)
         await self._replace_entries({published[one.key].id: one.fields for one in versions})
         await self._insert_passages(versions, published)
         learned = [terms for one in versions for terms in one.terms]
-        await queries.note_terms(self.session, self.tenant_id, self.collection.id, count_passages(learned))
+        await terms.note_terms(self.session, self.tenant_id, self.collection.id, count_passages(learned))
         await CollectionService(self.session, self.tenant_id).count_in(
             self.collection.id,
             documents=len(published) - len(replaced),
@@ -174,7 +175,7 @@ class Publisher:
                 passage_terms.append({**shared, "chunk_id": chunk_id, **to_terms_row(one.terms[ordinal])})
         await queries.insert_chunks(self.session, chunks)
         await queries.insert_embeddings(self.session, embeddings)
-        await queries.insert_passage_terms(self.session, passage_terms)
+        await terms.insert_passage_terms(self.session, passage_terms)
 
 
 def to_terms_row(one: PassageTerms) -> dict[str, Any]:

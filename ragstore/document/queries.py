@@ -7,62 +7,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased, defer, undefer
 from sqlmodel import SQLModel, col, select
 
-from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
-from ragstore.document.tables import Chunk, Document, Embedding, PassageTerms, TermChange
+from ragstore.document.tables import Chunk, Document, Embedding
 
-# Of the passages in `gone`, the changes to the counts; all in the one statement that takes the passages away.
-NOTE_GONE = """
-    counted AS (
-        SELECT u.term, -count(*)::integer AS change FROM gone, unnest(tsvector_to_array(gone.terms)) u(term)
-        GROUP BY u.term
-    ), noted AS (
-        INSERT INTO term_change (tenant_id, collection_id, id, terms, changes)
-        SELECT :tenant_id, :collection_id, :change_id, array_agg(term), array_agg(change) FROM counted
-        HAVING count(*) > 0
-    )
-"""
-FORGET_TERMS = text(f"""
-    WITH gone AS (
-        DELETE FROM passage_terms t USING chunk c
-        WHERE c.tenant_id = :tenant_id AND c.document_id = ANY(CAST(:ids AS uuid[]))
-          AND t.tenant_id = :tenant_id AND t.chunk_id = c.id
-        RETURNING t.terms, t.length
-    ), {NOTE_GONE}
-    SELECT coalesce(sum(length), 0) FROM gone
-""")  # noqa: S608  # no value in it
-# A statement of its own, after the one that locks: it has to see the passages of whoever held the locks before.
-DELETE_LOCKED = text(f"""
-    WITH gone AS (
-        DELETE FROM passage_terms t USING chunk c
-        WHERE c.tenant_id = :tenant_id AND c.document_id = ANY(CAST(:ids AS uuid[]))
-          AND t.tenant_id = :tenant_id AND t.chunk_id = c.id
-        RETURNING t.terms, t.length
-    ), {NOTE_GONE}, deleted AS (
-        DELETE FROM document x WHERE x.tenant_id = :tenant_id AND x.id = ANY(CAST(:ids AS uuid[]))
-        RETURNING x.chunk_count
-    )
-    SELECT count(*), coalesce(sum(chunk_count), 0), (SELECT coalesce(sum(length), 0) FROM gone) FROM deleted
-""")  # noqa: S608  # no value in it
-LOCK_FOLDING = text("SELECT pg_advisory_xact_lock(hashtextextended('term_count ' || :collection, 0))")
-# First, as who deletes the collection does: afterwards it would be locked by the foreign key of a count.
-LOCK_COLLECTION = text("SELECT 1 FROM collection WHERE tenant_id = :tenant_id AND id = :collection_id FOR KEY SHARE")
-FOLD_TERMS = text("""
-    WITH waiting AS (
-        DELETE FROM term_change WHERE tenant_id = :tenant_id AND collection_id = :collection_id
-        RETURNING terms, changes
-    ), summed AS (
-        SELECT u.term, sum(u.change) AS change FROM waiting, unnest(terms, changes) u(term, change)
-        GROUP BY u.term HAVING sum(u.change) <> 0
-    ), folded AS (
-        INSERT INTO term_count (tenant_id, collection_id, term, passages)
-        SELECT :tenant_id, :collection_id, term, change FROM summed
-        ON CONFLICT (tenant_id, collection_id, term) DO UPDATE SET passages = term_count.passages + excluded.passages
-    )
-    SELECT count(*) FROM waiting
-""")
 # The two parts see the same snapshot, and touch no row both.
 REPLACE_ENTRIES = text("""
     WITH wanted AS MATERIALIZED (
@@ -213,33 +162,6 @@ async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequen
         await connection.execute(insert(table.__table__), rows)  # type: ignore[attr-defined]  # see above
 
 
-async def forget_terms(
-    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, document_ids: Sequence[uuid.UUID]
-) -> int:
-    """Take the documents' passages out of the search by words and its counts; answers how many terms they had."""
-    connection = await session.connection()
-    given = {"tenant_id": tenant_id, "collection_id": collection_id, "change_id": new_id(), "ids": document_ids}
-    return int((await connection.execute(FORGET_TERMS, given)).scalar_one())
-
-
-async def note_terms(
-    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, counted: Mapping[str, int]
-) -> None:
-    if counted:
-        row = {"tenant_id": tenant_id, "collection_id": collection_id, "id": new_id()}
-        await insert_rows(session, TermChange, [row | {"terms": list(counted), "changes": list(counted.values())}])
-
-
-async def fold_term_changes(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> int:
-    """Put what waits in `term_change` into `term_count`; answers how many transactions' changes those were."""
-    connection = await session.connection()
-    given = {"tenant_id": tenant_id, "collection_id": collection_id}
-    await connection.execute(LOCK_FOLDING, {"collection": str(collection_id)})
-    if not (await connection.execute(LOCK_COLLECTION, given)).all():
-        return 0
-    return int((await connection.execute(FOLD_TERMS, given)).scalar_one())
-
-
 async def replace_entries(
     session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, entries: Mapping[uuid.UUID, Sequence[bytes]]
 ) -> None:
@@ -266,7 +188,7 @@ async def delete_chunks(session: AsyncSession, tenant_id: uuid.UUID, document_id
     return done.rowcount
 
 
-async def delete_documents(
+async def lock_matching(
     session: AsyncSession,
     tenant_id: uuid.UUID,
     collection_id: uuid.UUID,
@@ -274,8 +196,10 @@ async def delete_documents(
     document_id: uuid.UUID | None = None,
     key: str | None = None,
     condition: Filter | None = None,
-) -> tuple[int, int, int]:
-    """How many documents and chunks went, and terms in them. Locked in the order of their keys, like everything."""
+) -> Sequence[uuid.UUID]:
+    """Until commit, in the order of their keys, as everybody locks. Only later statements see what whoever held the
+    locks before has written: act on the documents in those.
+    """
     sql, parameters = compile_filter(condition)
     only_id = "AND d.id = :document_id" if document_id is not None else ""
     only_key = "AND d.key = :key" if key is not None else ""
@@ -286,16 +210,25 @@ async def delete_documents(
     """)  # noqa: S608  # the filter names its values as parameters
     if condition is not None:
         await plan_for_values(session)
-    connection = await session.connection()
     given = {"tenant_id": tenant_id, "collection_id": collection_id, **parameters}
     given |= {"document_id": document_id} if document_id is not None else {}
     given |= {"key": key} if key is not None else {}
-    doomed = (await connection.scalars(lock, given)).all()
-    if not doomed:
-        return 0, 0, 0
-    wanted = {"tenant_id": tenant_id, "collection_id": collection_id, "change_id": new_id(), "ids": doomed}
-    documents, chunks, terms = (await connection.execute(DELETE_LOCKED, wanted)).one()
-    return documents, int(chunks), int(terms)
+    return (await (await session.connection()).scalars(lock, given)).all()
+
+
+async def delete_documents(
+    session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]
+) -> tuple[int, int]:
+    """With all they have; answers how many documents and chunks went."""
+    gone = (
+        delete(Document)
+        .where(col(Document.tenant_id) == tenant_id, col(Document.id) == any_(literal(document_ids, ARRAY(Uuid))))
+        .returning(col(Document.chunk_count))
+        .cte("gone")
+    )
+    statement = select(func.count(), func.coalesce(func.sum(gone.c.chunk_count), 0)).select_from(gone)
+    documents, chunks = (await session.exec(statement)).one()
+    return documents, int(chunks)
 
 
 async def list_chunks(
@@ -314,10 +247,6 @@ async def list_chunks(
 
 async def insert_chunks(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     await insert_rows(session, Chunk, rows)
-
-
-async def insert_passage_terms(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    await insert_rows(session, PassageTerms, rows)
 
 
 async def insert_embeddings(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
+from ragstore.document.terms.queries import forget_terms
 from ragstore.document.tidying import request_tidying
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
@@ -83,7 +84,11 @@ class DocumentService:
 
     async def _delete(self, collection: str, **which: Any) -> DocumentsDeleted:
         handle = await self._open(collection)
-        documents, chunks, terms = await queries.delete_documents(self.session, self.tenant_id, handle.id, **which)
+        doomed = await queries.lock_matching(self.session, self.tenant_id, handle.id, **which)
+        if not doomed:
+            return DocumentsDeleted(deleted=0)
+        terms = await forget_terms(self.session, self.tenant_id, handle.id, doomed)
+        documents, chunks = await queries.delete_documents(self.session, self.tenant_id, doomed)
         await CollectionService(self.session, self.tenant_id).count_in(
             handle.id, documents=-documents, chunks=-chunks, terms=-terms
         )

@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 
 from ragstore.database import AsyncSession
-from ragstore.document import queries
+from ragstore.document.terms.queries import fold_term_changes
 from ragstore.job.context import JobContext
 from ragstore.job.service import enqueue_system
 
@@ -45,5 +45,5 @@ class FoldTermsHandler:
         # The job is the system's, the counts are a tenant's. Without the fence: folding twice changes nothing.
         database = context.database.database
         async with database.transaction(tenant_id, wait=context.database.patience) as session:
-            folded = await queries.fold_term_changes(session, tenant_id, collection_id)
+            folded = await fold_term_changes(session, tenant_id, collection_id)
         return {"transactions": folded}

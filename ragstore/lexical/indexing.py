@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-DIMENSIONS = 1_000_000_000  # different numbers: as many as a sparse vector of pgvector has dimensions
+from ragstore.columns import SPARSE_DIMENSIONS
+
 MOST_TERMS = 16_000  # distinct terms of one passage: pgvector's limit of non-zero elements
 MOST_POSITIONS = 255  # of one term in one passage: the limit of a tsvector
 LAST_POSITION = 16_383
@@ -41,11 +42,11 @@ class TermNumbers:
     known: dict[str, int] = field(default_factory=dict)
 
     def number(self, term: str) -> int:
-        """From 0, below `DIMENSIONS`."""
+        """From 0, below `SPARSE_DIMENSIONS`."""
         found = self.known.get(term)
         if found is None:
             digest = hashlib.blake2b(term.encode(), digest_size=8, key=self.collection_id.bytes).digest()
-            found = self.known[term] = int.from_bytes(digest, "big") % DIMENSIONS
+            found = self.known[term] = int.from_bytes(digest, "big") % SPARSE_DIMENSIONS
         return found
 
 

@@ -11,10 +11,10 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession, TenantDatabase
 from ragstore.document.filters import Filter
 from ragstore.errors import TooManyRequests
-from ragstore.recall import queries
 from ragstore.recall.advice import advise
 from ragstore.recall.audit import Audit, Measured, Probe
 from ragstore.recall.schemas import PlanRecall, RecallReport, Source
+from ragstore.search import queries
 from ragstore.search.plans import index_options
 from ragstore.search.recall_statistics import estimate_recall
 from ragstore.search.recent import RecentQueries

@@ -6,6 +6,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ragstore.database import AnySession, fetch
 from ragstore.document.filter_sql import compile_documents, is_answered_by_indexes
 from ragstore.document.filters import Filter
@@ -85,12 +88,14 @@ JOIN chunk c ON c.tenant_id = :tenant_id AND c.document_id = w.document_id
   AND c.ordinal BETWEEN w.ordinal - :around AND w.ordinal + :around AND c.ordinal <> w.ordinal
 ORDER BY w.place, c.ordinal
 """
-# Without a sort: of a million passages each is taken by chance, and no more than are needed.
+# Twice as many as wanted are taken by chance, and of them some by chance: a LIMIT alone would prefer what lies first.
 SAMPLE = f"""
-SELECT e.vector FROM (
-    SELECT e.chunk_id FROM embedding e WHERE {SCOPE} AND random() < CAST(:share AS float8) LIMIT :size
+SELECT e.chunk_id, e.vector FROM (
+    SELECT e.chunk_id FROM embedding e WHERE {SCOPE} AND random() < CAST(:share AS float8)
+    ORDER BY random() LIMIT :size
 ) taken
 JOIN embedding e ON e.tenant_id = :tenant_id AND e.chunk_id = taken.chunk_id AND e.model_id = :model_id
+ORDER BY random()
 """  # noqa: S608  # no value in it
 LIKE = """
 SELECT c.id, c.document_id, e.vector, c.content
@@ -189,7 +194,10 @@ async def read_examples(
     return await fetch(session, statement, {**parameters, "wanted": wanted, "most": most})
 
 
-async def sample_vectors(session: AnySession, scope: Mapping[str, Any], chunks: int, size: int) -> list[Any]:
-    """About `size` of the collection's, by chance; all of a small one."""
-    share = min(1.0, 1.1 * size / max(chunks, 1))
-    return [row["vector"] for row in await fetch(session, SAMPLE, {**scope, "share": share, "size": size})]
+async def sample_passages(
+    session: AnySession, scope: Mapping[str, Any], chunks: int, size: int
+) -> list[tuple[uuid.UUID, NDArray[np.float32]]]:
+    """`size` of the collection's passages with their vectors, each set equally likely, in an order by chance."""
+    share = min(1.0, (2 * size + 20) / max(chunks, 1))
+    rows = await fetch(session, SAMPLE, {**scope, "share": share, "size": size})
+    return [(row["chunk_id"], row["vector"]) for row in rows]

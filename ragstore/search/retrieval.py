@@ -205,10 +205,10 @@ class Retrieval:
     def _is_exhausted(self, pool: Pool, depth: int) -> bool:
         if self.words.lexemes and not self.every_word:
             return False
+        if self.plan in ("hnsw", "hnsw_iterative"):  # it stops where it likes: only all there are is all
+            return pool.found_near >= self.statistics.chunks
         if depth >= self.statistics.chunks:
             return True
-        if self.plan in ("hnsw", "hnsw_iterative"):
-            return False  # it stops where it likes, and says nothing of what it did not look at
         near = self.vector is None or self.plan == "phrase" or pool.found_near < depth
         with_words = self.words.lexemes or self.words.phrases
         return near and (not with_words or pool.found_worded < depth)

@@ -48,7 +48,7 @@ class Samples:
         sample = self.kept.get(key)
         if sample is None or not sample.holds(chunks):
             scope = {"tenant_id": tenant_id, "collection_id": handle.id, "model_id": handle.model_id}
-            vectors = await queries.sample_vectors(session, scope, chunks, SIZE)
+            vectors = [vector for _, vector in await queries.sample_passages(session, scope, chunks, SIZE)]
             sample = self.kept[key] = Sample(trim(vectors), chunks, time.monotonic())
         self.kept.move_to_end(key)
         while len(self.kept) > MOST_KEPT:

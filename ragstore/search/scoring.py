@@ -6,14 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ragstore.collection.schemas import Metric
-from ragstore.search.dense_weight import Background, describe_background, describe_candidates
+from ragstore.search.dense_weight import FEWEST_CANDIDATES, Background, describe_background, describe_candidates
 from ragstore.search.fusion import combine, fuse_ranks
 from ragstore.search.pool import Pool
 from ragstore.search.schemas import Fusion, Mode
 
 Scores = NDArray[np.float64]
 Kind = tuple[str, Metric]  # the model and the metric: similarities of two kinds do not compare
-FEWEST_USUAL = 20  # below, a mean and a deviation say little
 MIXED = "mixed"  # no model has this name: a fusion over several gets the trust of an unknown one
 
 
@@ -41,7 +40,7 @@ def score_pools(
 
 def describe_usual(pools: Sequence[Pool], model: str) -> Background | None:
     usual = np.concatenate([pool.usual for pool in pools])
-    return describe_background(usual) if len(usual) >= FEWEST_USUAL and model != MIXED else None
+    return describe_background(usual) if len(usual) >= FEWEST_CANDIDATES and model != MIXED else None
 
 
 def make_comparable(pools: Sequence[Pool], kinds: Sequence[Kind]) -> list[Scores]:

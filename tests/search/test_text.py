@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from ragstore.app import create_app
 from ragstore.database import AsyncSession, Database
-from ragstore.document import queries
+from ragstore.document.terms import queries
 from tests.builders import make_collection, search, upsert
 from tests.conftest import ROLES, make_settings, running
 from tests.search.stored import (
