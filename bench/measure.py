@@ -32,7 +32,8 @@ def run_bench(**values: Any) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="ragstore-bench-") as folder:
         data_dir = Path(folder) / "data"
         settings = Settings.model_validate({"data_dir": data_dir, "log_level": "warning"} | values)
-        with run_child(settings) as address, start_embedded(data_dir) as server:
+        given = {f"RAGSTORE_{name.upper()}": str(value) for name, value in values.items()}
+        with run_child(settings, given) as address, start_embedded(data_dir) as server:
             yield Bench(address, server.url, data_dir)
 
 

@@ -154,11 +154,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Chunks from which an HNSW index on a collection's codes is built in the background; 0: always.",
     )
-    index_build_memory_mb: int = Field(
-        default=512,
+    index_build_memory_mb: int | None = Field(
+        default=None,
         ge=16,
         le=65_536,
-        description="Most memory of one index build, in MB: about 1 GB for a million chunks, slower with less.",
+        description="Most memory of one index build, in MB: about 1 GB for a million chunks, far slower with less. "
+        "Unset: the server's `maintenance_work_mem`, at least 512.",
     )
     index_build_workers: int = Field(
         default=0, ge=0, le=64, description="Processes that help with an index build, on machines with cores to spare."
