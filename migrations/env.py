@@ -10,6 +10,7 @@ from sqlmodel import SQLModel
 import ragstore.chat.tables
 import ragstore.collection.tables
 import ragstore.document.tables
+import ragstore.file.tables
 import ragstore.idempotency.tables
 import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables

@@ -3,7 +3,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, structs
 
 from ragstore.collection import queries
 from ragstore.collection.indexing import crosses_threshold, name_index, request_index
@@ -86,6 +86,8 @@ class CollectionService:
             model_id=await queries.ensure_model(self.session, self.tenant_id, model, CODE_VERSION),
             chunk_size=chunking.size,
             chunk_overlap=chunking.overlap,
+            chunk_strategy=chunking.strategy,
+            chunk_prefix=chunking.prefix,
             language=wanted.language,
             metric=wanted.metric,
             meta=wanted.metadata,
@@ -111,7 +113,7 @@ class CollectionService:
 
     async def update(self, name: str, wanted: CollectionUpdate) -> CollectionRead:
         row, _ = await self._find(name, lock=True)
-        stored = Chunking(row.chunk_size, row.chunk_overlap)
+        stored = read_chunking(row)
         refuse(list_faults(wanted, stored))
         if wanted.name is not UNSET and wanted.name != name:
             if await queries.find_collection(self.session, self.tenant_id, wanted.name) is not None:
@@ -178,7 +180,7 @@ def to_handle(row: Collection, model: str) -> CollectionHandle:
         row.name,
         model,
         row.model_id,
-        Chunking(row.chunk_size, row.chunk_overlap),
+        read_chunking(row),
         row.language,
         row.metric,  # type: ignore[arg-type]  # the table has a check
         row.term_total / row.chunk_count if row.chunk_count else 0.0,
@@ -195,10 +197,12 @@ def choose_chunking(wanted: ChunkingUpdate) -> Chunking:
 
 
 def change_chunking(stored: Chunking, wanted: ChunkingUpdate) -> Chunking:
-    return Chunking(
-        stored.size if wanted.size is UNSET else wanted.size,
-        stored.overlap if wanted.overlap is UNSET else wanted.overlap,
-    )
+    given = {name: value for name, value in structs.asdict(wanted).items() if value is not UNSET}
+    return structs.replace(stored, **given)
+
+
+def read_chunking(row: Collection) -> Chunking:
+    return Chunking(row.chunk_size, row.chunk_overlap, row.chunk_strategy, row.chunk_prefix)  # type: ignore[arg-type]  # the table has checks
 
 
 def check_name(name: str) -> "list[FieldError]":
@@ -235,7 +239,7 @@ def list_changes(wanted: CollectionUpdate, stored: Chunking) -> dict[str, Any]:
         changes["meta"] = wanted.metadata
     if wanted.chunking is not UNSET:
         chunking = change_chunking(stored, wanted.chunking)
-        changes |= {"chunk_size": chunking.size, "chunk_overlap": chunking.overlap}
+        changes |= {f"chunk_{name}": value for name, value in structs.asdict(chunking).items()}
     return changes
 
 
@@ -250,7 +254,7 @@ def to_read(row: Collection, model: str) -> CollectionRead:
         name=row.name,
         title=row.title,
         embedding_model=model,
-        chunking=Chunking(row.chunk_size, row.chunk_overlap),
+        chunking=read_chunking(row),
         language=row.language,
         metric=row.metric,  # type: ignore[arg-type]  # as above
         metadata=row.meta,

@@ -32,6 +32,8 @@ class Collection(SQLModel, table=True):
         ForeignKeyConstraint(["tenant_id", "model_id"], ["embedding_model.tenant_id", "embedding_model.id"]),
         UniqueConstraint("tenant_id", "name", name="uq_collection_name"),
         CheckConstraint("chunk_overlap < chunk_size", name="chunk_overlap"),
+        CheckConstraint("chunk_strategy IN ('tokens', 'markdown', 'sentences', 'none')", name="chunk_strategy"),
+        CheckConstraint("chunk_prefix IN ('none', 'title', 'heading')", name="chunk_prefix"),
         CheckConstraint("metric IN ('cosine', 'inner_product', 'l2')", name="metric"),
         CheckConstraint("index_mode IN ('auto', 'on', 'off')", name="index_mode"),
     )
@@ -43,6 +45,8 @@ class Collection(SQLModel, table=True):
     model_id: int = Field(sa_type=SmallInteger)
     chunk_size: int
     chunk_overlap: int
+    chunk_strategy: str = Field(default="tokens", sa_type=Text, sa_column_kwargs={"server_default": text("'tokens'")})
+    chunk_prefix: str = Field(default="title", sa_type=Text, sa_column_kwargs={"server_default": text("'title'")})
     language: str = long_text()
     metric: str = Field(default="cosine", sa_type=Text, sa_column_kwargs={"server_default": text("'cosine'")})
     meta: dict[str, Any] = json_object()

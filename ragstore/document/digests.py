@@ -9,7 +9,10 @@ from ragstore.collection.schemas import Chunking
 
 def digest_content(content: str, title: str | None, chunking: Chunking) -> bytes:
     """What the passages and vectors of a document depend on."""
-    return digest([content, title, chunking.size, chunking.overlap])
+    rule: list[int | str] = [chunking.size, chunking.overlap]
+    if (chunking.strategy, chunking.prefix) != ("tokens", "title"):  # as before there was a choice
+        rule += [chunking.strategy, chunking.prefix]
+    return digest([content, title, *rule])
 
 
 def digest_record(source: str | None, url: str | None, metadata: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ragstore.collection.schemas import ChunkingUpdate
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
 from ragstore.database import TenantDatabase
@@ -19,6 +20,7 @@ from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, InvalidDocument, Unavailable
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.origins import Origin
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked, check_documents
 from ragstore.lexical.analysis import get_analyzer
@@ -78,7 +80,14 @@ class IngestionService:
     recorder: Recorder = field(default_factory=Recorder)
     index_threshold: int | None = None
 
-    async def upsert(self, collection: str, documents: Sequence[object]) -> UpsertResults:
+    async def upsert(
+        self,
+        collection: str,
+        documents: Sequence[object],
+        *,
+        chunking: ChunkingUpdate | None = None,
+        origins: Mapping[int, Origin] | None = None,
+    ) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
         document among good ones is `failed`.
         """

@@ -23,6 +23,9 @@ class Job(SQLModel, table=True):
         Index("ix_job_due", "priority", "run_at", "id", postgresql_where=text("state = 'queued'")),
         Index("ix_job_lease", "lease_until", postgresql_where=text("state = 'running'")),
         Index("uq_job_waiting", "tenant_id", "kind", "dedupe_key", unique=True, postgresql_where=WAITING),
+        Index(
+            "ix_job_file", "tenant_id", text("(payload ->> 'file_id')"), postgresql_where=text("payload ? 'file_id'")
+        ),
         Index("ix_job_finished", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
     )
 

@@ -25,6 +25,7 @@ SWEEPS = {
         "jobs": "job",
         "embedding_cache": "embedding_cache",
         "idempotency_records": "idempotency_record",
+        "files": "file",
     }.items()
 }
 

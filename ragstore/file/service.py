@@ -1,0 +1,70 @@
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragstore.columns import new_id
+from ragstore.database import AsyncSession
+from ragstore.errors import NotFound
+from ragstore.file import queries
+from ragstore.file.schemas import FileRead
+from ragstore.file.tables import File
+
+
+@dataclass(frozen=True)
+class FileContent:
+    name: str
+    media_type: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class FileService:
+    """Uploaded bytes. Raises NotFound for a file the tenant does not have."""
+
+    session: AsyncSession
+    tenant_id: uuid.UUID
+
+    async def store(self, name: str, media_type: str, content: bytes, *, keep: bool) -> FileRead:
+        """`keep=False`: it goes when no document stands on it and no unfinished job names it as `file_id`."""
+        row = File(
+            tenant_id=self.tenant_id,
+            id=new_id(),
+            name=name,
+            media_type=media_type,
+            size=len(content),
+            digest=hashlib.sha256(content).digest(),
+            content=content,
+            keep=keep,
+        )
+        self.session.add(row)
+        await self.session.flush()
+        await self.session.refresh(row, ["created_at"])
+        return to_read(row)
+
+    async def read(self, file_id: uuid.UUID) -> FileRead:
+        row = await queries.find_file(self.session, self.tenant_id, file_id)
+        if row is None:
+            raise file_missing(file_id)
+        return to_read(row)
+
+    async def read_content(self, file_id: uuid.UUID) -> FileContent:
+        found = await queries.read_content(self.session, self.tenant_id, file_id)
+        if found is None:
+            raise file_missing(file_id)
+        return FileContent(*found)
+
+    async def release(self, ids: Sequence[uuid.UUID], *, job_id: uuid.UUID | None = None) -> int:
+        """Delete those that nobody asked to keep and that nothing needs any more; `job_id` is the job that is ending.
+
+        Call it in the transaction that took the documents away, or that ends the job.
+        """
+        return await queries.release_files(self.session, self.tenant_id, ids, job_id) if ids else 0
+
+
+def file_missing(file_id: uuid.UUID) -> NotFound:
+    return NotFound(f"There is no file {file_id}.")
+
+
+def to_read(row: File) -> FileRead:
+    return FileRead(row.id, row.name, row.media_type, row.size, row.digest.hex(), row.created_at)
