@@ -23,7 +23,8 @@ from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.codes import encode
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
-from ragstore.ingestion.service import IngestionService, with_title
+from ragstore.ingestion.outline import make_outline
+from ragstore.ingestion.service import IngestionService
 from ragstore.settings import Settings
 from ragstore.tenant.queries import list_tenants
 
@@ -38,10 +39,10 @@ def cut_and_embed(documents: Sequence[dict[str, Any]]) -> tuple[float, float, fl
     for start in range(0, len(documents), SIZE):
         batch = documents[start : start + SIZE]
         began = time.perf_counter()
-        passages = split_texts([one["content"] for one in batch], Chunking())
+        outlines = [make_outline(one["content"], one["title"], Chunking()) for one in batch]
+        passages = split_texts([one["content"] for one in batch], Chunking(), outlines)
         cut = time.perf_counter()
-        pairs = [(one, piece) for one, pieces in zip(batch, passages, strict=True) for piece in pieces]
-        vectors = embedder.embed([with_title(one["title"], piece.content) for one, piece in pairs])
+        vectors = embedder.embed([piece.indexed for pieces in passages for piece in pieces])
         embedded = time.perf_counter()
         encode(vectors)
         cutting, embedding, coding = (

@@ -96,13 +96,15 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         path = f"{collection_path(collection)}/index"
         return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
-    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
-        """Repeated on a broken connection only if every document has a key."""
+    def upsert_documents(
+        self, collection: str, documents: Sequence[DocumentUpsert], *, chunking: ChunkingUpdate | None = None
+    ) -> UpsertResults:
+        """Repeated on a broken connection only if every document has a key. `chunking` is for these documents."""
         return self.transport.call(
             UpsertResults,
             "POST",
             f"{collection_path(collection)}/documents",
-            body={"documents": documents},
+            body={"documents": documents} | ({"chunking": chunking} if chunking else {}),
             repeatable=all(one.key is not None for one in documents),
         )
 

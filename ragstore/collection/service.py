@@ -1,6 +1,6 @@
 import re
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from msgspec import UNSET, structs
@@ -199,6 +199,14 @@ def choose_chunking(wanted: ChunkingUpdate) -> Chunking:
 def change_chunking(stored: Chunking, wanted: ChunkingUpdate) -> Chunking:
     given = {name: value for name, value in structs.asdict(wanted).items() if value is not UNSET}
     return structs.replace(stored, **given)
+
+
+def with_chunking(handle: CollectionHandle, wanted: ChunkingUpdate) -> CollectionHandle:
+    """The collection as if it had that rule. Raises Unprocessable for one that cannot be."""
+    chunking = change_chunking(handle.chunking, wanted)
+    if faults := check_chunking(chunking):
+        raise Unprocessable("The chunking rule is not valid.", errors=tuple(faults))
+    return replace(handle, chunking=chunking)
 
 
 def read_chunking(row: Collection) -> Chunking:

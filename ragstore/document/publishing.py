@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,19 @@ from ragstore.lexical.indexing import PassageTerms, count_passages
 
 @dataclass(frozen=True)
 class Passage:
+    """`metadata` is its own, such as its page. `prefix` is no part of its content."""
+
     content: str
     start: int
     end: int
     token_count: int
+    metadata: dict[str, Any] = field(default_factory=dict)
+    prefix: str = ""
+
+    @property
+    def indexed(self) -> str:
+        """The text that is embedded and searched by words."""
+        return f"{self.prefix}\n\n{self.content}" if self.prefix else self.content
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,7 @@ class Publisher:
                         "start_offset": passage.start,
                         "end_offset": passage.end,
                         "token_count": passage.token_count,
+                        "meta": passage.metadata,
                     }
                 )
                 embeddings.append(

@@ -12,7 +12,7 @@ async def upsert_documents(
     collection: FromPath[str], data: JSONBody[DocumentsUpsert], ingestion: NamedDependency[IngestionService]
 ) -> UpsertResults:
     """Store documents, replacing those whose key is known. Searchable when this answers; a retry changes nothing."""
-    return await ingestion.upsert(collection, data.documents)
+    return await ingestion.upsert(collection, data.documents, chunking=data.chunking)
 
 
 router = Router("/collections/{collection:str}/documents", route_handlers=[upsert_documents], tags=["documents"])

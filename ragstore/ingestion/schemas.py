@@ -4,6 +4,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from ragstore.collection.schemas import ChunkingUpdate
+
 MOST_DOCUMENTS = 1000
 
 Status = Literal["created", "updated", "unchanged", "failed"]
@@ -21,9 +23,12 @@ class DocumentUpsert(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DocumentsUpsert(msgspec.Struct, forbid_unknown_fields=True):
-    """Each of `documents` is a DocumentUpsert, read one by one: a bad one does not spoil the others."""
+    """Each of `documents` is a DocumentUpsert, read one by one: a bad one does not spoil the others. `chunking` is how
+    these are cut; what it leaves out is as the collection says.
+    """
 
     documents: Annotated[list[Any], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
+    chunking: ChunkingUpdate | None = None
 
 
 class FieldFault(msgspec.Struct):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ragstore.collection.schemas import ChunkingUpdate
-from ragstore.collection.service import CollectionHandle, CollectionService
+from ragstore.collection.schemas import Chunking, ChunkingUpdate
+from ragstore.collection.service import CollectionHandle, CollectionService, with_chunking
 from ragstore.columns import new_id
 from ragstore.database import TenantDatabase
 from ragstore.document.digests import digest_content, digest_record
@@ -17,10 +17,11 @@ from ragstore.document.publishing import DocumentVersion, Passage, Published, Pu
 from ragstore.document.tidying import request_tidying
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
-from ragstore.errors import Conflict, InvalidDocument, Unavailable
+from ragstore.errors import Conflict, FieldError, InvalidDocument, Unavailable
 from ragstore.idempotency.service import Recorder
-from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.chunking import find_too_long, split_texts
 from ragstore.ingestion.origins import Origin
+from ragstore.ingestion.outline import make_outline
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked, check_documents
 from ragstore.lexical.analysis import get_analyzer
@@ -94,20 +95,25 @@ class IngestionService:
         checked = await asyncio.to_thread(check_documents, documents)
         good = {index: one.document for index, one in enumerate(checked) if one.document is not None}
         if not good:
-            faults = tuple(fault for one in checked for fault in one.faults)
-            raise InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)
+            raise none_good(checked)
         for _ in range(MOST_TRIES):
             try:
-                return await self._upsert_good(collection, checked, good)
+                return await self._upsert_good(collection, checked, good, chunking, origins or {})
             except ContentMoved:
                 continue
         raise Conflict("The document is being changed by others; try again.", retry_after=1)
 
     async def _upsert_good(
-        self, collection: str, checked: Sequence[Checked], good: Mapping[int, DocumentUpsert]
+        self,
+        collection: str,
+        checked: Sequence[Checked],
+        good: Mapping[int, DocumentUpsert],
+        chunking: ChunkingUpdate | None,
+        origins: Mapping[int, Origin],
     ) -> UpsertResults:
-        handle, candidates = await self._plan(collection, good)
-        versions = await self._embed(handle, [one for one in candidates if not one.same_content])
+        handle, candidates = await self._plan(collection, good, chunking)
+        checked, candidates = await asyncio.to_thread(refuse_too_long, checked, candidates, handle.chunking)
+        versions = await self._embed(handle, [one for one in candidates if not one.same_content], origins)
         for again in range(MOST_TRIES):
             try:
                 return await self._publish(handle, checked, candidates, versions)
@@ -137,10 +143,12 @@ class IngestionService:
         return answer
 
     async def _plan(
-        self, collection: str, good: Mapping[int, DocumentUpsert]
+        self, collection: str, good: Mapping[int, DocumentUpsert], chunking: ChunkingUpdate | None
     ) -> tuple[CollectionHandle, list[Candidate]]:
         async with self.database.transaction() as session:
             handle = await CollectionService(session, self.database.tenant_id).open(collection)
+            if chunking is not None:
+                handle = with_chunking(handle, chunking)
             keys = [one.key for one in good.values() if one.key is not None]
             publisher = Publisher(session, self.database.tenant_id, handle)
             stored = await publisher.find_stored(keys) if keys else {}
@@ -149,14 +157,21 @@ class IngestionService:
             one.stored = stored.get(one.key)
         return handle, candidates
 
-    async def _embed(self, handle: CollectionHandle, fresh: Sequence[Candidate]) -> list[DocumentVersion]:
+    async def _embed(
+        self, handle: CollectionHandle, fresh: Sequence[Candidate], origins: Mapping[int, Origin]
+    ) -> list[DocumentVersion]:
         """No connection is held here: cutting and embedding may take long."""
         if not fresh:
             return []
         texts = [one.document.content for one in fresh]
-        for one, passages in zip(fresh, await asyncio.to_thread(split_texts, texts, handle.chunking), strict=True):
+        outlines = [
+            make_outline(one.document.content, one.document.title, handle.chunking, origins.get(one.index))
+            for one in fresh
+        ]
+        split = await asyncio.to_thread(split_texts, texts, handle.chunking, outlines)
+        for one, passages in zip(fresh, split, strict=True):
             one.passages = passages
-        inputs = [with_title(one.document.title, passage.content) for one in fresh for passage in one.passages]
+        inputs = [passage.indexed for one in fresh for passage in one.passages]
         vectors = await self.embedders.get(handle.model).embed_documents(inputs)
         codes = await asyncio.to_thread(encode, vectors)
         terms = await asyncio.to_thread(index_texts, inputs, handle)
@@ -213,9 +228,26 @@ def index_texts(texts: Sequence[str], handle: CollectionHandle) -> list[PassageT
     ]
 
 
-def with_title(title: str | None, passage: str) -> str:
-    """The text that is embedded and searched by words: the middle of a document too says what it is about."""
-    return f"{title}\n\n{passage}" if title else passage
+def none_good(checked: Sequence[Checked]) -> InvalidDocument:
+    faults = tuple(fault for one in checked for fault in one.faults)
+    return InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)
+
+
+def refuse_too_long(
+    checked: Sequence[Checked], candidates: Sequence[Candidate], chunking: Chunking
+) -> tuple[list[Checked], list[Candidate]]:
+    """Of documents that are to be one passage. Raises InvalidDocument when none is left."""
+    fresh = [one for one in candidates if not one.same_content]
+    found = find_too_long([one.document.content for one in fresh], chunking)
+    refused = {fresh[place].index: message for place, message in found.items()}
+    left = [one for one in candidates if one.index not in refused]
+    checked = [
+        Checked(one.key, None, [FieldError(f"documents[{index}].content", refused[index])]) if index in refused else one
+        for index, one in enumerate(checked)
+    ]
+    if not left:
+        raise none_good(checked)
+    return checked, left
 
 
 def to_candidate(index: int, document: DocumentUpsert, handle: CollectionHandle) -> Candidate:
