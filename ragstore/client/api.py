@@ -12,7 +12,7 @@ from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
 from ragstore.client.search import SearchCalls
 from ragstore.client.transport import Transport, is_loopback
-from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead, Language
+from ragstore.collection.schemas import ChunkingUpdate, CollectionCreate, CollectionDeleted, CollectionRead, Language
 from ragstore.document.schemas import DocumentRead, DocumentsDeleted
 from ragstore.index.schemas import IndexRead, IndexUpdate
 from ragstore.index.schemas import Mode as IndexMode

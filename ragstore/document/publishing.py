@@ -169,7 +169,7 @@ class Publisher:
                         "start_offset": passage.start,
                         "end_offset": passage.end,
                         "token_count": passage.token_count,
-                        "meta": passage.metadata,
+                        "metadata": passage.metadata,
                     }
                 )
                 embeddings.append(

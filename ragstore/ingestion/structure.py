@@ -10,7 +10,9 @@ LONGEST_LINE = 2000  # characters of a heading's source that are looked at
 FENCE = re.compile(r"[ \t]*(`{3,}+(?!.*`)|~{3,})")
 HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*))?$")
 UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-NO_PARAGRAPH = re.compile(r" {4}| *\t| *(?:[>|<]|(?:[-*+]|#{1,6}|\d{1,9}[.)])(?:[ \t]|$))")
+RULE = re.compile(r" {0,3}(?:(?:-[ \t]*+){3,}|(?:\*[ \t]*+){3,}|(?:_[ \t]*+){3,})$")  # a line across the page
+INDENTED = re.compile(r" {4}| *\t")
+NO_PARAGRAPH = re.compile(r" {0,3}(?:[>|<]|(?:[-*+]|#{1,6}|\d{1,9}[.)])(?:[ \t]|$))")
 FRONT_MATTER = re.compile(r"---[ \t]*\r?\n(?=[A-Za-z_][\w-]*[ \t]*:)")
 FRONT_MATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*\r?$", re.MULTILINE)
 
@@ -36,6 +38,7 @@ def read_marks(text: str, start: int = 0, end: int | None = None) -> Iterator[Ma
     begins, headed = True, False  # a block: after an empty line, a heading or a fence; it is the first under a heading
     paragraph: int | None = None  # where the paragraph began that this line goes on
     for at, after, line in read_lines(text, start, len(text) if end is None else end):
+        line = line.rstrip("\r\n")
         words = line.strip()
         if fence:
             if closes(words, fence):
@@ -47,11 +50,21 @@ def read_marks(text: str, start: int = 0, end: int | None = None) -> Iterator[Ma
             yield found
             fence = found.text if found.kind == "fence" else ""
             begins, headed, paragraph = True, found.kind == "heading", None
-        elif begins:
-            if not headed:
+        else:
+            if begins and not headed and not RULE.match(line):
                 yield Mark(at, "block")
-            begins, headed = False, False
-            paragraph = None if NO_PARAGRAPH.match(line) else at
+            paragraph = find_paragraph(line, at, paragraph, begins)
+            over = RULE.match(line) or (begins and INDENTED.match(line))  # a block of its own
+            begins, headed = bool(over), False
+
+
+def find_paragraph(line: str, at: int, paragraph: int | None, begins: bool) -> int | None:
+    """Where the paragraph began that this line is of, if it is of one."""
+    if NO_PARAGRAPH.match(line) or RULE.match(line):
+        return None
+    if begins:
+        return None if INDENTED.match(line) else at
+    return paragraph
 
 
 def read_lines(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:

@@ -20,7 +20,7 @@ class Window:
     end: int
     closed: bool
     fences: Sequence[tuple[int, int]] = ()
-    code: bool = False  # a fence longer than a window
+    plain: bool = False  # without structure but its lines: a long fence, a paragraph without end
 
     def is_cut_at(self, place: int) -> bool:
         return not self.closed and not any(start < place < end for start, end in self.fences)
@@ -46,11 +46,11 @@ def cut_one(text: str, chunking: Chunking) -> list[Piece]:
     while start < len(text):
         window = find_window(text, start, WINDOW * chunking.size)
         part = text[start : window.end]
-        pieces = cut_by_tokens([part], chunking)[0] if window.code else splitter.chunk_indices(part)
+        pieces = cut_by_tokens([part], chunking)[0] if window.plain else splitter.chunk_indices(part)
         begin = window.end
         if len(pieces) > 1 and window.is_cut_at(start + pieces[-1][0]):
             begin = start + pieces.pop()[0]
-        cut += [(start + offset, piece) for offset, piece in pieces]
+        cut += [strip(start + offset, piece) for offset, piece in pieces]
         start = begin
     return cut
 
@@ -70,11 +70,16 @@ def find_window(text: str, start: int, most: int) -> Window:
             opened = None
         (headings if mark.kind == "heading" else blocks).append(mark.start)
     if opened == start:
-        return Window(find_fence_end(text, start, fence), closed=True, code=True)
+        return Window(find_fence_end(text, start, fence), closed=True, plain=True)
     half = start + most // 2
     if headings[-1] > half:
         return Window(headings[-1], closed=True)
     last = max(headings[-1], blocks[-1])
     if last > start:
         return Window(last, last in (headings[-1], opened), fences)
-    return Window(end, closed=False)
+    return Window(end, closed=False, plain=True)
+
+
+def strip(start: int, piece: str) -> Piece:
+    """The splitter keeps the white space that a block begins with."""
+    return start + len(piece) - len(piece.lstrip()), piece.strip()

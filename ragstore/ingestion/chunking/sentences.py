@@ -12,7 +12,7 @@ CLOSING = "\"'”’»)\\]›）］」』】〉》〕"
 END = re.compile(
     rf"""
     (?P<heading> ^\ {{0,3}}\#{{1,6}}[ \t][^\n]*+\n )
-  | (?P<stop> (?<![.!?…‽؟۔।॥։።]) [.!?…‽؟۔।॥։።]++ [{CLOSING}]*+ (?=\s) )   # before a space
+  | (?P<stop> (?<![.!?…‽؟۔।॥։።]) [.!?…‽؟۔।॥։።]++ [{CLOSING}]*+ (?:[ \u00a0\u202f]»(?!\w))?+ (?=\s) )  # before a space
   | (?P<full> (?:[。！？｡]|．(?!\d))++ [{CLOSING}]*+ )                        # no space follows
   | (?P<line> \n (?: [^\S\n]*+\n | (?=[ \t]*+(?:[-*+•][ \t]|\d{{1,9}}[.)][ \t]|[#|>])) ) )
     """,
@@ -32,6 +32,7 @@ BEFORE_NUMBERS = re.compile(
     "no|nos|nr|fig|figs|eq|eqs|vol|vols|ch|sec|p|pp|abb|bd|tel|pág|págs|núm|pag|art|al|ed|jan|feb|mar|apr|jun|jul|aug"
     "|sep|sept|oct|nov|dec"
 )
+ORDINAL = re.compile(r"\s*+(?:Jan|Feb|März|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahrh|Jh)")  # German days and centuries
 INITIALS = re.compile(r"(?:\w\.)+\w")
 
 
@@ -77,15 +78,16 @@ def ends_sentence(text: str, found: re.Match[str]) -> bool:
     if found.group() != ".":
         return True
     before = LAST_WORD.search(text, max(0, found.start() - LOOK_BACK), found.start())
-    return before is None or not continues(before.group(), following)
+    if before is None or not following:
+        return True
+    if before.group().isdecimal():
+        item = before.start() == 0 or text[before.start() - 1] == "\n"
+        return not item and not (len(before.group()) <= 2 and ORDINAL.match(text, found.end()))
+    return not continues(before.group(), following)
 
 
 def continues(word: str, following: str) -> bool:
-    """Of a word and its full stop: an abbreviation, an initial, a short number, as of a day or an item."""
-    if not following:
-        return False
-    if word.isdecimal():
-        return len(word) <= 2
+    """Of a word and its full stop: an abbreviation or an initial."""
     lowered = word.casefold()
     if following.isdecimal() and BEFORE_NUMBERS.fullmatch(lowered):
         return True
