@@ -41,11 +41,12 @@ async def test_a_bad_rule_is_refused_by_the_name_of_its_field(client: httpx.Asyn
     response = await client.post(DOCUMENTS, json={"documents": documents, "chunking": {"size": 32}})
     assert paths_of(problem_of(response, 422, "unprocessable")) == ["chunking.overlap"]
     for field, value in [("strategy", "lines"), ("prefix", "page"), ("size", 8), ("overlap", -1), ("odd", 1)]:
-        for method, url, body in [
+        bodies: list[tuple[str, str, dict[str, Any]]] = [
             ("POST", DOCUMENTS, {"documents": documents}),
             ("POST", "/v1/collections", {"name": "x"}),
             ("PATCH", "/v1/collections/docs", {}),
-        ]:
+        ]
+        for method, url, body in bodies:
             response = await client.request(method, url, json=body | {"chunking": {field: value}})
             assert paths_of(problem_of(response, 400, "invalid-request")) == [f"chunking.{field}"]
     assert (await client.get("/v1/collections/docs")).json()["document_count"] == 0

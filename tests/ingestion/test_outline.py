@@ -63,7 +63,7 @@ def test_headings_are_read_as_markdown_means_them() -> None:
 
 
 LINES = st.sampled_from(
-    ["# A", "## B ##", "text", "", "===", "---", "***", "- x", "```", "~~~~", "    # x", "> # q", "#x", "####### y"]
+    ["# A", "## B ##", "text", "", "===", "---", "***", "- x", "```", "~~~~", "    # x", "> q", "#x", "####### y"]
 )
 
 
