@@ -28,8 +28,10 @@ from ragstore.document.tidying import FOLD_TERMS, VACUUM, FoldTermsHandler
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
-from ragstore.idempotency.hook import check_idempotency, release_claim
+from ragstore.idempotency.hook import check_idempotency, release_claim, stop_heartbeat
 from ragstore.index.handler import BuildOptions, IndexHandler
+from ragstore.ingestion.acceptance import INGEST
+from ragstore.ingestion.handler import IngestHandler
 from ragstore.job.context import Handler
 from ragstore.job.listener import Listener
 from ragstore.job.worker import Worker, WorkerOptions
@@ -60,29 +62,34 @@ def make_state(
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
     stopping = asyncio.Event()
+    embedders = embedders or EmbedderRegistry(settings)
     return AppState(
         settings=settings,
         database=database,
-        embedders=embedders or EmbedderRegistry(settings),
+        embedders=embedders,
         authenticator=Authenticator(database),
         reranker=reranker or make_reranker(settings),
-        worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
+        worker=make_worker(settings, database, embedders, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
 
 
-def make_worker(settings: Settings, database: Database, stopping: asyncio.Event) -> Worker:
+def make_worker(settings: Settings, database: Database, embedders: EmbedderRegistry, stopping: asyncio.Event) -> Worker:
     assert settings.database_url is not None  # noqa: S101  # make_state has looked
     url = settings.database_url.get_secret_value()
     one = settings.model_copy(update={"pool_size": 1, "max_overflow": 0})
     listener = Listener(Database.connect(url, one, role=settings.app_role))
     options = WorkerOptions(
-        settings.job_concurrency, settings.job_lease, settings.job_retry_delay, settings.pool_timeout
+        settings.job_concurrency,
+        settings.job_lease,
+        settings.job_retry_delay,
+        settings.pool_timeout,
+        settings.job_patience_hours * 3600,
     )
-    return Worker(database, listener, make_handlers(settings), options, stopping)
+    return Worker(database, listener, make_handlers(settings, embedders), options, stopping)
 
 
-def make_handlers(settings: Settings) -> dict[str, Handler]:
+def make_handlers(settings: Settings, embedders: EmbedderRegistry) -> dict[str, Handler]:
     """Who does each kind of job."""
     url = settings.owner_database_url or settings.database_url
     assert url is not None  # noqa: S101  # make_state has looked
@@ -94,6 +101,7 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
         SWEEP: sweep.run,
         INDEX: make_index_handler(settings, url.get_secret_value()).run,
         FOLD_TERMS: FoldTermsHandler().run,
+        INGEST: IngestHandler(embedders, settings.index_threshold).run,
     }
 
 
@@ -195,6 +203,7 @@ def make_api() -> Router:
         ],
         guards=[require_json, require_known_query],
         before_request=check_idempotency,
+        after_response=stop_heartbeat,
     )
 
 

@@ -183,6 +183,12 @@ class Settings(BaseSettings):
     job_retry_delay: float = Field(
         default=2, gt=0, le=600, description="Seconds before the first retry of a failed job; doubles up to 10 minutes."
     )
+    job_patience_hours: float = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        description="Hours a job waits for a provider or database that is away, without getting on, until it fails.",
+    )
     sweep_interval: float = Field(
         default=300, ge=1, le=86400, description="Seconds between sweeps of what is over: sessions, keys, jobs, caches."
     )

@@ -98,7 +98,7 @@ def post(client: Client, collection: str, batch: Batch) -> list[tuple[Item, str,
         return []
     documents: list[DocumentUpsert] = [document for _, document in good]
     try:
-        results = client.upsert_documents(collection, documents).results
+        results = client.upsert_documents(collection, documents, wait=True).results
     except RagstoreClientError as error:
         if error.status not in REFUSED:
             raise

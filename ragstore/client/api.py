@@ -8,6 +8,7 @@ import httpx
 
 from ragstore.client.chat import ChatCalls
 from ragstore.client.faults import RagstoreClientError
+from ragstore.client.jobs import JobCalls
 from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
 from ragstore.client.search import SearchCalls
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 CONFLICT, NOT_FOUND = 409, 404
 
 
-class Client(ChatCalls, SearchCalls, OperationCalls):
+class Client(ChatCalls, SearchCalls, JobCalls, OperationCalls):
     """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
 
     def __init__(
@@ -96,13 +97,19 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         path = f"{collection_path(collection)}/index"
         return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
-    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
-        """Repeated on a broken connection only if every document has a key."""
+    def upsert_documents(
+        self, collection: str, documents: Sequence[DocumentUpsert], *, wait: bool | None = None
+    ) -> UpsertResults:
+        """With `wait`, all is searchable when it answers; with False, `job` is about to store them (`wait_for_job`).
+        With None the service decides: up to 100 documents and 1 MiB it waits. Repeated on a broken connection only if
+        every document has a key.
+        """
         return self.transport.call(
             UpsertResults,
             "POST",
             f"{collection_path(collection)}/documents",
             body={"documents": documents},
+            params={"wait": None if wait is None else str(wait).lower()},
             repeatable=all(one.key is not None for one in documents),
         )
 

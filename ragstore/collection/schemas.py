@@ -92,7 +92,8 @@ class CollectionRead(msgspec.Struct):
 
 
 class CollectionDeleted(msgspec.Struct):
-    """What was removed."""
+    """What was removed; `files` are uploads that nothing else stood on."""
 
     documents: int
     chunks: int
+    files: int = 0

@@ -24,6 +24,8 @@ from ragstore.embedding.codes import CODE_VERSION
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
 from ragstore.fields import check_metadata, check_text
+from ragstore.file.service import FileService
+from ragstore.job.service import JobService
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 NAME = re.compile(NAME_PATTERN)
@@ -104,6 +106,13 @@ class CollectionService:
         row, model = await self._find(name)
         return to_handle(row, model)
 
+    async def open_by_id(self, collection_id: uuid.UUID) -> CollectionHandle:
+        """Whatever it is called by now."""
+        found = await queries.find_collection_by_id(self.session, self.tenant_id, collection_id)
+        if found is None:
+            raise NotFound("The collection was deleted.")
+        return to_handle(*found)
+
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
         after = decode_cursor(cursor, CollectionName) if cursor else None
@@ -125,11 +134,19 @@ class CollectionService:
         return await self.read(name)
 
     async def delete(self, name: str) -> CollectionDeleted:
+        """What still wants to store documents in it is cancelled, and the files that stood behind it alone go too."""
+        doomed = (await self._find(name))[0].id
+        job_ids, file_ids = await JobService(self.session, self.tenant_id).cancel_filling(doomed)
         row, _ = await self._find(name, lock=True)
+        if row.id != doomed:
+            raise Conflict("The collection was replaced by another at this moment; try again.", retry_after=1)
+        files = FileService(self.session, self.tenant_id)
+        file_ids = [*file_ids, *await files.list_ids_of_collection(row.id)]
         await queries.delete_collection(self.session, self.tenant_id, row.id)
+        released = await files.release(file_ids, job_ids=job_ids)
         if await queries.has_index(self.session, name_index(self.tenant_id, row.id, row.model_id)):
             await request_index(self.session, self.tenant_id, row.id, row.model_id)
-        return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
+        return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count, files=released)
 
     async def read_index_choice(self, name: str) -> IndexChoice:
         row, _ = await self._find(name)

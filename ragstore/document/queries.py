@@ -2,7 +2,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, delete, func, insert, literal, text, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased, defer, undefer
 from sqlmodel import SQLModel, col, select
@@ -218,17 +218,14 @@ async def lock_matching(
 
 async def delete_documents(
     session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]
-) -> tuple[int, int]:
-    """With all they have; answers how many documents and chunks went."""
+) -> Sequence[Row[Any]]:
+    """With all they have; answers `key`, `chunk_count` and `file_id` of each that went."""
     gone = (
         delete(Document)
         .where(col(Document.tenant_id) == tenant_id, col(Document.id) == any_(literal(document_ids, ARRAY(Uuid))))
-        .returning(col(Document.chunk_count))
-        .cte("gone")
+        .returning(col(Document.key), col(Document.chunk_count), col(Document.file_id))
     )
-    statement = select(func.count(), func.coalesce(func.sum(gone.c.chunk_count), 0)).select_from(gone)
-    documents, chunks = (await session.exec(statement)).one()
-    return documents, int(chunks)
+    return (await session.exec(gone)).all()
 
 
 async def list_chunks(

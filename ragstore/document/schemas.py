@@ -31,7 +31,11 @@ class DocumentUpdate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DocumentsDeleted(msgspec.Struct):
+    """`deleted` documents, with their `chunks`; `files` are uploads that nothing else stood on."""
+
     deleted: int
+    chunks: int = 0
+    files: int = 0
 
 
 class ChunkRead(msgspec.Struct):

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, structs
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession
 from ragstore.document import queries
+from ragstore.document.accepted.service import settle_keys
 from ragstore.document.digests import digest_record
 from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
@@ -17,6 +18,7 @@ from ragstore.document.terms.queries import forget_terms
 from ragstore.document.tidying import request_tidying
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
+from ragstore.file.service import FileService
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 Ordinal = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -84,17 +86,24 @@ class DocumentService:
 
     async def _delete(self, collection: str, **which: Any) -> DocumentsDeleted:
         handle = await self._open(collection)
+        if which.get("key") is not None and which.get("condition") is None:
+            # A document that is accepted and not stored yet has no row to lock.
+            await settle_keys(self.session, self.tenant_id, handle.id, [which["key"]], None)
         doomed = await queries.lock_matching(self.session, self.tenant_id, handle.id, **which)
         if not doomed:
             return DocumentsDeleted(deleted=0)
         terms = await forget_terms(self.session, self.tenant_id, handle.id, doomed)
-        documents, chunks = await queries.delete_documents(self.session, self.tenant_id, doomed)
+        gone = await queries.delete_documents(self.session, self.tenant_id, doomed)
+        documents, chunks = len(gone), sum(one.chunk_count for one in gone)
+        await settle_keys(self.session, self.tenant_id, handle.id, [one.key for one in gone], None)
         await CollectionService(self.session, self.tenant_id).count_in(
             handle.id, documents=-documents, chunks=-chunks, terms=-terms
         )
+        file_ids = {one.file_id for one in gone if one.file_id is not None}
+        released = await FileService(self.session, self.tenant_id).release(list(file_ids))
         if chunks:
             await request_tidying(self.session, self.tenant_id, handle.id)
-        return DocumentsDeleted(deleted=documents)
+        return DocumentsDeleted(deleted=documents, chunks=chunks, files=released)
 
     async def list_chunks(
         self, collection: str, document_id: uuid.UUID, cursor: str | None, limit: int

@@ -64,6 +64,22 @@ class Document(SQLModel, table=True):
     updated_at: datetime = timestamp_now()
 
 
+class AcceptedKey(SQLModel, table=True):
+    """A document that `job_id` has accepted to store and has not stored yet. Nothing newer has become of its key."""
+
+    __tablename__ = "accepted_key"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "collection_id"], ["collection.tenant_id", "collection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    collection_id: uuid.UUID = Field(primary_key=True)
+    key: str = Field(primary_key=True, sa_type=Text(collation="C"))
+    job_id: uuid.UUID
+
+
 class MetadataEntry(SQLModel, table=True):
     """What a filter looks documents up by: their source and top-level metadata, as `entries.py` encodes them."""
 

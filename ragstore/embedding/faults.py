@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
 from ragstore.embedding.client import read_retry_after
-from ragstore.errors import ProviderFailed, ProviderUnavailable, RagstoreError
+from ragstore.errors import ProviderFailed, ProviderRefused, ProviderUnavailable, RagstoreError
 
 DEFAULT_RETRY_AFTER = 5.0
 MESSAGE_CHARACTERS = 300
@@ -41,7 +41,7 @@ def translate_status(
 ) -> RagstoreError:
     status = error.status_code
     if status in REFUSES_KEY:
-        return ProviderFailed(f"The model provider {host} refused the API key ({status})")
+        return ProviderRefused(f"The model provider {host} refused the API key ({status})")
     if status in REFUSES_INPUT:
         which = f"text {first}" if count == 1 else f"one of texts {first} to {first + count - 1}"
         detail = f"The model provider {host} refused {which} for {model} ({status}){message}"

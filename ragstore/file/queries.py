@@ -16,10 +16,13 @@ RELEASE = text("""
       AND NOT EXISTS (
         SELECT FROM job j
         WHERE j.tenant_id = f.tenant_id AND j.payload ? 'file_id' AND j.payload ->> 'file_id' = f.id::text
-          AND j.state <> 'succeeded' AND j.id <> CAST(:except_job AS uuid)
+          AND j.state <> 'succeeded' AND NOT (j.id = ANY(CAST(:except_jobs AS uuid[])))
       )
 """)
-NO_JOB = uuid.UUID(int=0)
+OF_COLLECTION = text("""
+    SELECT DISTINCT d.file_id FROM document d
+    WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id AND d.file_id IS NOT NULL
+""")
 
 
 async def find_file(session: AsyncSession, tenant_id: uuid.UUID, file_id: uuid.UUID) -> File | None:
@@ -39,8 +42,16 @@ async def read_content(
 
 
 async def release_files(
-    session: AsyncSession, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID], job_id: uuid.UUID | None
+    session: AsyncSession, tenant_id: uuid.UUID, ids: Sequence[uuid.UUID], job_ids: Sequence[uuid.UUID]
 ) -> int:
-    """Those that are not to be kept and that nothing has need of, but for the job that says so; how many went."""
-    given = {"tenant_id": tenant_id, "ids": list(ids), "except_job": job_id or NO_JOB}
+    """Those that are not to be kept and that nothing has need of, but for these jobs; how many went."""
+    given = {"tenant_id": tenant_id, "ids": list(ids), "except_jobs": list(job_ids)}
     return (await (await session.connection()).execute(RELEASE, given)).rowcount
+
+
+async def list_ids_of_collection(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID
+) -> Sequence[uuid.UUID]:
+    """Of the files that documents of the collection stand on."""
+    given = {"tenant_id": tenant_id, "collection_id": collection_id}
+    return (await (await session.connection()).scalars(OF_COLLECTION, given)).all()

@@ -54,12 +54,20 @@ class FileService:
             raise file_missing(file_id)
         return FileContent(*found)
 
-    async def release(self, ids: Sequence[uuid.UUID], *, job_id: uuid.UUID | None = None) -> int:
-        """Delete those that nobody asked to keep and that nothing needs any more; `job_id` is the job that is ending.
+    async def release(
+        self, ids: Sequence[uuid.UUID], *, job_id: uuid.UUID | None = None, job_ids: Sequence[uuid.UUID] = ()
+    ) -> int:
+        """Delete those that nobody asked to keep and that nothing needs any more; how many. `job_id` is the job that is
+        ending, `job_ids` are jobs that can never be done any more.
 
         Call it in the transaction that took the documents away, or that ends the job.
         """
-        return await queries.release_files(self.session, self.tenant_id, ids, job_id) if ids else 0
+        ending = [*job_ids, *([job_id] if job_id else [])]
+        return await queries.release_files(self.session, self.tenant_id, ids, ending) if ids else 0
+
+    async def list_ids_of_collection(self, collection_id: uuid.UUID) -> Sequence[uuid.UUID]:
+        """Of the files that documents of the collection stand on."""
+        return await queries.list_ids_of_collection(self.session, self.tenant_id, collection_id)
 
 
 def file_missing(file_id: uuid.UUID) -> NotFound:

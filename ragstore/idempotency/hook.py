@@ -1,5 +1,6 @@
 """Where requests with an `Idempotency-Key` are held up before their handler, and let go when it fails."""
 
+import asyncio
 import hashlib
 import re
 from typing import Any
@@ -16,6 +17,7 @@ AnyRequest = Request[Any, Any, Any]
 USABLE_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 STATE = "idempotency"
+HEARTBEAT = "idempotency_heartbeat"
 READS = "read"
 
 log = structlog.get_logger(__name__)
@@ -41,7 +43,23 @@ async def check_idempotency(request: AnyRequest) -> Response[bytes] | None:
         headers = {"Idempotent-Replayed": "true"}
         return Response(begun.body, status_code=begun.status, media_type="application/json", headers=headers)
     request.scope["state"][STATE] = begun
+    request.scope["state"][HEARTBEAT] = start_heartbeat(begun)
     return None
+
+
+def start_heartbeat(recorder: Recorder) -> asyncio.Task[None]:
+    """It ends with the task that handles the request, however that ends."""
+    beating = asyncio.create_task(recorder.keep(), name="renew an Idempotency-Key")
+    if (handling := asyncio.current_task()) is not None:
+        handling.add_done_callback(lambda _: beating.cancel())
+    return beating
+
+
+async def stop_heartbeat(request: AnyRequest) -> None:
+    """After the response; the task that handled this request may handle others."""
+    beating = request.scope["state"].get(HEARTBEAT)
+    if isinstance(beating, asyncio.Task):
+        beating.cancel()
 
 
 async def fingerprint(request: AnyRequest) -> bytes:
@@ -58,7 +76,9 @@ async def provide_recorder(request: AnyRequest) -> Recorder:
 
 async def release_claim(error: Exception, scope: Scope) -> None:
     """Best effort: the error of the request itself must win, and a claim that stays ends with its lease."""
-    recorder = scope["state"].get(STATE)
+    recorder, beating = scope["state"].get(STATE), scope["state"].get(HEARTBEAT)
+    if isinstance(beating, asyncio.Task):
+        beating.cancel()
     if isinstance(recorder, Recorder):
         try:
             await recorder.release()
@@ -66,4 +86,4 @@ async def release_claim(error: Exception, scope: Scope) -> None:
             log.warning("an Idempotency-Key stays claimed until its lease ends", error=failure.slug)
 
 
-__all__ = ["check_idempotency", "provide_recorder", "release_claim"]
+__all__ = ["check_idempotency", "provide_recorder", "release_claim", "stop_heartbeat"]

@@ -4,9 +4,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from ragstore.job.schemas import JobRead
+
 MOST_DOCUMENTS = 1000
 
-Status = Literal["created", "updated", "unchanged", "failed"]
+Status = Literal["created", "updated", "unchanged", "accepted", "failed"]
 
 
 class DocumentUpsert(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,7 +51,9 @@ class DocumentResult(msgspec.Struct):
 
 
 class UpsertResults(msgspec.Struct):
-    """One result per document, in the order sent. `job` is null: everything was done before the answer."""
+    """One result per document, in the order sent. `job` is null when everything was done before the answer; else it is
+    about to store the documents that are `accepted`, which have no id yet.
+    """
 
     results: list[DocumentResult]
-    job: None = None
+    job: JobRead | None = None

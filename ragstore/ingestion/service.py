@@ -12,6 +12,7 @@ from ragstore.collection.schemas import ChunkingUpdate
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
 from ragstore.database import TenantDatabase
+from ragstore.document.accepted.service import settle_keys
 from ragstore.document.digests import digest_content, digest_record
 from ragstore.document.publishing import DocumentVersion, Passage, Published, Publisher, StoredVersion
 from ragstore.document.tidying import request_tidying
@@ -79,17 +80,18 @@ class IngestionService:
     embedders: EmbedderRegistry
     recorder: Recorder = field(default_factory=Recorder)
     index_threshold: int | None = None
+    job_id: uuid.UUID | None = None  # that has accepted the documents: what has become of their keys since stays
 
     async def upsert(
         self,
-        collection: str,
+        collection: str | uuid.UUID,
         documents: Sequence[object],
         *,
         chunking: ChunkingUpdate | None = None,
         origins: Mapping[int, Origin] | None = None,
     ) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
-        document among good ones is `failed`.
+        document among good ones is `failed`. An id in place of the collection's name is right whatever it is called.
         """
         checked = await asyncio.to_thread(check_documents, documents)
         good = {index: one.document for index, one in enumerate(checked) if one.document is not None}
@@ -104,7 +106,7 @@ class IngestionService:
         raise Conflict("The document is being changed by others; try again.", retry_after=1)
 
     async def _upsert_good(
-        self, collection: str, checked: Sequence[Checked], good: Mapping[int, DocumentUpsert]
+        self, collection: str | uuid.UUID, checked: Sequence[Checked], good: Mapping[int, DocumentUpsert]
     ) -> UpsertResults:
         handle, candidates = await self._plan(collection, good)
         versions = await self._embed(handle, [one for one in candidates if not one.same_content])
@@ -127,6 +129,8 @@ class IngestionService:
         waits for: Postgres ends one of them, and it comes again with what it has embedded.
         """
         async with self.database.transaction() as session:
+            keys = [one.document.key for one in candidates if one.document.key is not None]
+            await settle_keys(session, self.database.tenant_id, handle.id, keys, self.job_id)
             publisher = Publisher(session, self.database.tenant_id, handle, self.index_threshold)
             published = await publish(publisher, candidates, versions)
             results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
@@ -137,10 +141,14 @@ class IngestionService:
         return answer
 
     async def _plan(
-        self, collection: str, good: Mapping[int, DocumentUpsert]
+        self, collection: str | uuid.UUID, good: Mapping[int, DocumentUpsert]
     ) -> tuple[CollectionHandle, list[Candidate]]:
         async with self.database.transaction() as session:
-            handle = await CollectionService(session, self.database.tenant_id).open(collection)
+            collections = CollectionService(session, self.database.tenant_id)
+            if isinstance(collection, uuid.UUID):
+                handle = await collections.open_by_id(collection)
+            else:
+                handle = await collections.open(collection)
             keys = [one.key for one in good.values() if one.key is not None]
             publisher = Publisher(session, self.database.tenant_id, handle)
             stored = await publisher.find_stored(keys) if keys else {}

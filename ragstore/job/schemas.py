@@ -16,13 +16,19 @@ class JobError(msgspec.Struct):
 
 
 class JobRead(msgspec.Struct):
-    """`counts` holds what the job has reported: `done`, `total`, `failures`. `error` is of the last failed attempt."""
+    """`counts` holds what the job has reported: `done`, `total`, `failures`; of documents where it stores some, with
+    `chunks`. `progress` is done/total, `eta_seconds` how long the rest takes at the pace of this attempt; both null
+    when unknown. `result` is what there is of it so far while the job runs, and what was done when it fails or is cancelled.
+    `error` is of the last failed attempt, or says what the job waits for. `started_at` is when the last attempt began.
+    """
 
     id: UUID
     kind: str
     state: State
     priority: int
     counts: dict[str, int]
+    progress: float | None
+    eta_seconds: float | None
     message: str | None
     result: dict[str, Any] | None
     error: JobError | None
@@ -31,6 +37,7 @@ class JobRead(msgspec.Struct):
     run_at: datetime
     created_at: datetime
     updated_at: datetime
+    started_at: datetime | None
     finished_at: datetime | None
 
     @property

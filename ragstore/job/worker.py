@@ -15,6 +15,7 @@ from ragstore.job import queries
 from ragstore.job.context import ClaimedJob, FencedDatabase, Handler, JobContext
 from ragstore.job.execution import execute
 from ragstore.job.listener import Listener
+from ragstore.job.outcomes import RetryPolicy
 
 IDLE_SECONDS = 30.0  # asks so seldom when nothing happens and it would be told
 DEAF_SECONDS = 2.0  # … and so often while it would not be
@@ -31,6 +32,11 @@ class WorkerOptions:
     lease: float = 30.0
     retry_delay: float = 2.0
     patience: float = 30.0  # seconds it waits for a connection
+    outage_patience: float = RetryPolicy.patience
+
+    @property
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy(self.retry_delay, self.outage_patience)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ class Worker:
         options = self.options
         fenced = FencedDatabase(self.database, job.tenant_id, job, options.lease, options.patience)
         context = JobContext(job, fenced)
-        task = asyncio.create_task(execute(self.handlers[job.kind], context, options.retry_delay), name=f"job {job.id}")
+        task = asyncio.create_task(execute(self.handlers[job.kind], context, options.policy), name=f"job {job.id}")
         one = Held(context, task)
         if (earlier := self.held.get(job.id)) is not None:
             earlier.task.cancel()  # this very process had lost it

@@ -55,7 +55,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
 
 
 async def sweep(queue: Queue) -> dict[str, int]:  # noqa: F811
-    handlers = make_handlers(make_settings(queue.url))
+    handlers = make_handlers(settings, EmbedderRegistry(settings))
     async with queue.app.transaction() as session:
         job_id = await enqueue_system(session, SWEEP)
     async with queue.working(handlers=handlers):
