@@ -72,7 +72,7 @@ def post_corpus(caller: Caller, collection: str, documents: Sequence[dict[str, A
     started = time.perf_counter()
     for start in range(0, len(documents), size):
         body = {"documents": documents[start : start + size]}
-        caller.call("POST", f"/v1/collections/{collection}/documents", body)
+        caller.call("POST", f"/v1/collections/{collection}/documents?wait=true", body)
     return time.perf_counter() - started
 
 

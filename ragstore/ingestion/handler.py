@@ -121,7 +121,7 @@ class IngestHandler:
         work = replace(work, total=await asyncio.to_thread(count_lines, content))
         if tally.done >= work.total:
             async with work.context.transaction() as session:
-                return await end(session, work, tally)
+                await end(session, work, tally)
         batches = read_batches(content, tally.done)
         while lines := await asyncio.to_thread(next, batches, None):
             tally = await self._store(Batch(work, lines, tally))

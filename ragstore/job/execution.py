@@ -47,7 +47,8 @@ async def settle_patiently(context: JobContext, error: Exception, policy: RetryP
     began = time.monotonic()
     while True:
         try:
-            return await settle(context, error, policy)
+            await settle(context, error, policy)
+            return
         except Unavailable:
             if time.monotonic() - began > context.database.lease:
                 raise
@@ -57,20 +58,23 @@ async def settle_patiently(context: JobContext, error: Exception, policy: RetryP
 async def settle(context: JobContext, error: Exception, policy: RetryPolicy) -> None:
     job = context.job
     if isinstance(error, RetryLater):
-        return await requeue(context, error.seconds)
+        await requeue(context, error.seconds)
+        return
     wanted = getattr(error, "retry_after", None)
     outage = is_outage(error)
     if outage:
         stalled = await read_stalled(context)
         if stalled < policy.patience:
             log.warning("job waits", job=str(job.id), kind=job.kind, stalled=round(stalled), error=type(error).__name__)
-            return await requeue(context, choose_pause(wanted, stalled), error, stalls=True)
+            await requeue(context, choose_pause(wanted, stalled), error, stalls=True)
+            return
     last = outage or is_permanent(error) or job.attempt >= job.max_attempts
     level = log.error if last else log.warning
     level("job failed", job=str(job.id), kind=job.kind, attempt=job.attempt, final=last, exc_info=error)
     if not last:
         delay = max(choose_delay(job.attempt, policy.first_delay), wanted or 0.0)
-        return await requeue(context, delay, error, counts_attempt=True)
+        await requeue(context, delay, error, counts_attempt=True)
+        return
     async with context.database.alone() as session:
         await queries.end(session, *job.key, "failed", error=describe_error(error))
 

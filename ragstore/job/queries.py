@@ -30,8 +30,8 @@ RELEASE = text("SELECT ragstore_release_jobs(:worker)")
 MINE = "tenant_id = :tenant_id AND id = :id AND fence = :fence AND state = 'running'"
 HOLD = text(f"SELECT 1 FROM job WHERE {MINE} FOR UPDATE")  # noqa: S608  # a constant
 END = text(f"""
-    UPDATE job SET state = :state, result = coalesce(:result, result), error = :error, worker = NULL, lease_until = NULL,
-        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    UPDATE job SET state = :state, result = coalesce(:result, result), error = :error,
+        worker = NULL, lease_until = NULL, updated_at = clock_timestamp(), finished_at = clock_timestamp()
     WHERE {MINE} RETURNING 1
 """).bindparams(  # noqa: S608  # as above
     bindparam("result", type_=JSON_OR_NULL), bindparam("error", type_=JSON_OR_NULL)
@@ -42,7 +42,8 @@ STALLED = text(f"""
 CANCEL_FILLING = text("""
     WITH theirs AS MATERIALIZED (
         SELECT j.id, j.fence, j.payload ->> 'file_id' AS file_id FROM job j
-        WHERE j.tenant_id = :tenant_id AND j.payload ? 'collection_id' AND j.payload ->> 'collection_id' = :collection_id
+        WHERE j.tenant_id = :tenant_id AND j.payload ? 'collection_id'
+          AND j.payload ->> 'collection_id' = :collection_id
           AND j.state IN ('queued', 'running') AND j.kind = ANY(:kinds)
         ORDER BY j.id FOR UPDATE
     ), ended AS (
@@ -183,7 +184,7 @@ async def requeue(
     delay: float,
     error: dict[str, Any] | None,
     counts_attempt: bool,
-    stalls: bool,
+    stalls: bool = False,
 ) -> bool:
     given = {"tenant_id": tenant_id, "id": job_id, "fence": fence, "channel": CHANNEL, "error": error}
     given |= {"delay": timedelta(seconds=delay), "given_back": 0 if counts_attempt else 1, "stalls": stalls}

@@ -18,8 +18,8 @@ class JobError(msgspec.Struct):
 class JobRead(msgspec.Struct):
     """`counts` holds what the job has reported: `done`, `total`, `failures`; of documents where it stores some, with
     `chunks`. `progress` is done/total, `eta_seconds` how long the rest takes at the pace of this attempt; both null
-    when unknown. `result` is what there is of it so far while the job runs, and what was done when it fails or is cancelled.
-    `error` is of the last failed attempt, or says what the job waits for. `started_at` is when the last attempt began.
+    when unknown. `result` is what there is of it so far, also when the job fails or is cancelled. `error` is of the
+    last failed attempt, or says what the job waits for. `started_at` is when the last attempt began.
     """
 
     id: UUID

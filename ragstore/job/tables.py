@@ -17,8 +17,8 @@ class Job(SQLModel, table=True):
     """Durable work. Claimed across tenants, so no key of a tenant table points here and none from here.
 
     `started_at` is the last claim's time, `done_before` what was done by then; `stalled_at` is since when it waits for
-    a provider or the database without having got on. `fence` grows whenever somebody else may work on the job: who holds
-    an older one writes nothing any more.
+    a provider or the database without having got on. `fence` grows whenever somebody else may work on the job: who
+    holds an older one writes nothing any more.
     """
 
     __table_args__ = (

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from ragstore.app import create_app, make_handlers
 from ragstore.database import Database
+from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.index.queries import IndexKey
 from ragstore.index.service import request_missing
 from ragstore.job.service import enqueue_system
