@@ -75,7 +75,8 @@ class Batch:
             session=session,
         )
         if tally.done >= work.total:
-            await end(session, work, tally)
+            await FileService(session, work.tenant_id).release([work.file_id], job_id=work.job_id)
+            await work.context.finish(session, tally.to_json())
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,6 @@ class IngestHandler:
             content = (await FileService(session, work.tenant_id).read_content(work.file_id)).content
         tally = read_tally(row.result)
         work = replace(work, total=await asyncio.to_thread(count_lines, content))
-        if tally.done >= work.total:
-            async with work.context.transaction() as session:
-                await end(session, work, tally)
         batches = read_batches(content, tally.done)
         while lines := await asyncio.to_thread(next, batches, None):
             tally = await self._store(Batch(work, lines, tally))
@@ -158,11 +156,6 @@ class IngestHandler:
             fault = DocumentFault(error.type(), error.detail)
             return [DocumentResult(line.key, None, "failed", error=fault) for line in batch.mine]
         return stored.results
-
-
-async def end(session: AsyncSession, work: Work, tally: Tally) -> None:
-    await FileService(session, work.tenant_id).release([work.file_id], job_id=work.job_id)
-    await work.context.finish(session, tally.to_json())
 
 
 def read_work(context: JobContext) -> Work:

@@ -15,7 +15,7 @@ from ragstore.job.context import ClaimedJob
 from tests.builders import make_collection
 from tests.conftest import make_settings, running
 from tests.fake_openai import FakeOpenAI
-from tests.job.kit import Queue
+from tests.job.kit import Queue, wait_until
 
 DOCUMENTS = "/v1/collections/docs/documents"
 
@@ -52,8 +52,16 @@ class Workplace:
         page = (await self.client.get(f"/v1/collections/{collection}/documents", params=params)).json()
         return {one["key"]: one["content"] for one in page["items"]}
 
+    async def wait_for_calls(self, count: int) -> None:
+        """Until the provider has been asked so often."""
+
+        async def asked() -> bool:
+            return len(self.fake.calls) >= count
+
+        await wait_until(asked)
+
     async def count(self, table: str) -> int:
-        return int((await self.queue.ask(f"SELECT count(*) AS n FROM {table}"))[0].n)  # noqa: S608  # a test's own name
+        return int((await self.queue.ask(f"SELECT count(*) AS n FROM {table}"))[0].n)  # a test's own name
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ async def test_what_was_accepted_becomes_searchable_and_leaves_nothing_behind(
     }  # fmt: skip
     assert (await search(client, query="whale", mode="text"))[0]["content"] == "A whale has no key."
     for table in ("file", "accepted_key"):
-        assert await queue.ask(f"SELECT * FROM {table}") == []  # noqa: S608  # two names
+        assert await queue.ask(f"SELECT * FROM {table}") == []  # two names
 
 
 async def test_what_cannot_be_accepted_leaves_no_job_and_no_file(workplace: Workplace) -> None:

@@ -85,8 +85,7 @@ async def test_a_document_that_is_stored_while_the_job_embeds_stays(workplace: W
     await workplace.accept({"key": "a", "content": "early"}, {"key": "b", "content": "early"})
     workplace.fake.script(SLOW)
     working = asyncio.create_task(workplace.work(await workplace.claim()))
-    while not workplace.fake.calls:
-        await asyncio.sleep(0.01)
+    await workplace.wait_for_calls(1)
     await upsert(workplace.client, {"key": "a", "content": "late"})
     done = await working
     assert (done["result"]["superseded"], done["result"]["created"]) == (1, 1)
@@ -108,8 +107,7 @@ async def test_a_deleted_collection_cancels_what_waits_and_what_runs(workplace: 
     waiting = await workplace.accept({"key": "other", "content": "x"})
     workplace.fake.script(SLOW)
     working = asyncio.create_task(workplace.work(claimed))
-    while not workplace.fake.calls:
-        await asyncio.sleep(0.01)
+    await workplace.wait_for_calls(1)
     gone = await workplace.client.delete("/v1/collections/docs")
     assert gone.json() == {"documents": 0, "chunks": 0, "files": 2}
     await make_collection(workplace.client)
@@ -138,8 +136,7 @@ async def test_a_cancelled_job_keeps_what_it_stored_and_says_how_much(workplace:
     accepted = await workplace.accept(*number(250))
     workplace.fake.script(Fault(), SLOW)
     async with workplace.queue.working(handlers={"ingest": workplace.handler.run}):
-        while len(workplace.fake.calls) < 2:
-            await asyncio.sleep(0.01)
+        await workplace.wait_for_calls(2)
         cancelled = await workplace.client.post(f"/v1/jobs/{accepted['job']['id']}/cancel")
         assert cancelled.json()["result"]["created"] == 100
         await asyncio.sleep(0.6)
