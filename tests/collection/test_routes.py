@@ -39,7 +39,7 @@ async def test_an_update_changes_only_what_is_sent(client: httpx.AsyncClient) ->
 async def test_deleting_takes_the_documents_along_and_says_how_many(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     await upsert(client, {"key": "a", "content": "one"}, {"key": "b", "content": "two"})
-    assert (await client.delete("/v1/collections/docs")).json() == {"documents": 2, "chunks": 2}
+    assert (await client.delete("/v1/collections/docs")).json() == {"documents": 2, "chunks": 2, "files": 0}
     problem_of(await client.delete("/v1/collections/docs"), 404, "not-found")
     await make_collection(client)
     assert (await client.get("/v1/collections/docs/documents")).json()["items"] == []

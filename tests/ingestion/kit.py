@@ -48,7 +48,7 @@ class Workplace:
 
     async def read_contents(self, collection: str = "docs") -> dict[str, str]:
         """By key."""
-        params = {"include": "content", "limit": 200}
+        params: dict[str, str | int] = {"include": "content", "limit": 200}
         page = (await self.client.get(f"/v1/collections/{collection}/documents", params=params)).json()
         return {one["key"]: one["content"] for one in page["items"]}
 

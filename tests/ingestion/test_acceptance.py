@@ -97,7 +97,7 @@ async def test_a_restart_between_acceptance_and_work_loses_nothing(workplace: Wo
     async with running(create_app(settings, embedders=embedders)) as client:  # this one runs jobs
 
         async def stored() -> bool:
-            return (await client.get(f"/v1/jobs/{accepted['job']['id']}")).json()["state"] == "succeeded"
+            return bool((await client.get(f"/v1/jobs/{accepted['job']['id']}")).json()["state"] == "succeeded")
 
         await wait_until(stored)
         assert (await client.get("/v1/collections/docs")).json()["document_count"] == 3

@@ -10,7 +10,7 @@ from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.job.service import NOBODY, enqueue_system
 from ragstore.maintenance import queries
 from ragstore.maintenance.sweep import SWEEP, list_sweeps
-from tests.builders import open_session
+from tests.builders import make_collection, open_session
 from tests.conftest import make_settings
 from tests.job.conftest import queue  # noqa: F401  # a fixture
 from tests.job.kit import Queue
@@ -37,6 +37,9 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
     await queue.ask("UPDATE job SET state = 'failed', finished_at = now() - interval '8 days' WHERE id = :id", id=done)
     await queue.ask("UPDATE job SET state = 'failed', finished_at = now() WHERE id = :id", id=fresh)
 
+    await make_collection(client)
+    keys = "SELECT c.tenant_id, c.id, j.id::text, j.id FROM collection c, job j WHERE j.kind = 'work'"
+    await queue.ask(f"INSERT INTO accepted_key {keys}")  # two constants
     result = await sweep(queue)
 
     assert result == {
@@ -46,6 +49,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
         "embedding_cache": 0,
         "idempotency_records": 0,
         "files": 0,
+        "accepted_keys": 1,
         "indexes": 0,
     }
     left = await queue.ask("SELECT name FROM api_key")
