@@ -94,8 +94,8 @@ def test_progress_is_streamed_by_a_real_service(tmp_path: Path) -> None:
             assert stream.headers["content-type"].startswith("text/event-stream")
             events = read_events(stream.iter_lines())
             assert next(events)[1]["state"] == "queued"
-            begun = "started_at = now() - interval '10 s', updated_at = now()"
-            bystander.set(first, f"state = 'running', counts = '{{\"done\": 1, \"total\": 4}}', {begun}")
+            since = "started_at = now() - interval '10 s', updated_at = now()"
+            bystander.set(first, f"state = 'running', counts = '{{\"done\": 1, \"total\": 4}}', {since}")
             job = next(events)[1]
             assert job["counts"] == {"done": 1, "total": 4}
             assert (job["progress"], job["eta_seconds"]) == (0.25, 30)
