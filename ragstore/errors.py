@@ -12,6 +12,7 @@ RagstoreError
 ├── BodyTooLarge 413
 ├── UnsupportedMediaType 415
 ├── Unprocessable 422 ── InvalidFilter, InvalidVector, InvalidDocument, IdempotencyMismatch
+│   └── FileEncrypted, FileDamaged, FileEmpty, FileWithoutText, FileUnsupported, FileTooDemanding
 ├── TooManyRequests 429
 ├── InternalError 500
 ├── ProviderFailed 502
@@ -157,6 +158,52 @@ class InvalidDocument(Unprocessable):
     """The document is not valid"""
 
     slug = "invalid-document"
+
+
+class FileEncrypted(Unprocessable):
+    """The file needs a password"""
+
+    slug = "file-encrypted"
+
+
+class FileDamaged(Unprocessable):
+    """The file is damaged or incomplete"""
+
+    slug = "file-damaged"
+
+
+class FileEmpty(Unprocessable):
+    """The file is empty"""
+
+    slug = "file-empty"
+
+
+class FileWithoutText(Unprocessable):
+    """The file holds no text"""
+
+    slug = "file-without-text"
+
+
+class FileUnsupported(Unprocessable):
+    """Files of this kind are not read"""
+
+    slug = "file-unsupported"
+
+
+class FileTooDemanding(Unprocessable):
+    """Reading the file takes more than is allowed"""
+
+    slug = "file-too-demanding"
+
+
+FILE_ERRORS: tuple[type[Unprocessable], ...] = (
+    FileEncrypted,
+    FileDamaged,
+    FileEmpty,
+    FileWithoutText,
+    FileUnsupported,
+    FileTooDemanding,
+)
 
 
 class TooManyRequests(RagstoreError):

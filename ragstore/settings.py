@@ -194,6 +194,21 @@ class Settings(BaseSettings):
         default=30, ge=0, le=3650, description="Days a vector is kept for texts that come again."
     )
 
+    # files
+    max_file_bytes: int = Field(
+        default=100 * 1024 * 1024,
+        ge=1024,
+        le=512 * 1024 * 1024,
+        description="Most bytes of one upload, all its files together; more is answered 413.",
+    )
+    parse_memory_mb: int = Field(
+        default=1024, ge=256, le=65_536, description="Address space of a process that reads a file, in MB."
+    )
+    parse_timeout: float = Field(
+        default=60, gt=0, le=3600, description="Seconds the reading of one file may take, on the clock and of a CPU."
+    )
+    parse_concurrency: int = Field(default=2, ge=1, le=64, description="Files a process has read at once.")
+
     # the service
     max_body_bytes: int = Field(
         default=64 * 1024 * 1024, ge=1024, description="Largest request body in bytes; more is answered 413."
