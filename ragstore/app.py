@@ -16,6 +16,7 @@ import ragstore.doctor.routes
 import ragstore.document.routes
 import ragstore.health
 import ragstore.index.routes
+import ragstore.ingestion.files.routes
 import ragstore.ingestion.routes
 import ragstore.job.routes
 import ragstore.recall.routes
@@ -30,6 +31,8 @@ from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
 from ragstore.idempotency.hook import check_idempotency, release_claim
 from ragstore.index.handler import BuildOptions, IndexHandler
+from ragstore.ingestion.files.handler import FileHandler
+from ragstore.ingestion.files.service import READ_FILE
 from ragstore.job.context import Handler
 from ragstore.job.listener import Listener
 from ragstore.job.worker import Worker, WorkerOptions
@@ -38,6 +41,7 @@ from ragstore.maintenance.sweep import SWEEP, SweepHandler, list_sweeps, request
 from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
+from ragstore.parsing.supervisor import Parser, ParserOptions
 from ragstore.problems import render_problem
 from ragstore.reranking.endpoint import make_reranker
 from ragstore.reranking.reranker import Reranker
@@ -60,18 +64,27 @@ def make_state(
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
     stopping = asyncio.Event()
+    embedders = embedders or EmbedderRegistry(settings)
+    parser = make_parser(settings)
     return AppState(
         settings=settings,
         database=database,
-        embedders=embedders or EmbedderRegistry(settings),
+        embedders=embedders,
         authenticator=Authenticator(database),
+        parser=parser,
         reranker=reranker or make_reranker(settings),
-        worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
+        worker=make_worker(settings, database, embedders, parser, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
 
 
-def make_worker(settings: Settings, database: Database, stopping: asyncio.Event) -> Worker:
+def make_parser(settings: Settings) -> Parser:
+    return Parser(ParserOptions(settings.parse_memory_mb, settings.parse_timeout, settings.parse_concurrency))
+
+
+def make_worker(
+    settings: Settings, database: Database, embedders: EmbedderRegistry, parser: Parser, stopping: asyncio.Event
+) -> Worker:
     assert settings.database_url is not None  # noqa: S101  # make_state has looked
     url = settings.database_url.get_secret_value()
     one = settings.model_copy(update={"pool_size": 1, "max_overflow": 0})
@@ -79,10 +92,10 @@ def make_worker(settings: Settings, database: Database, stopping: asyncio.Event)
     options = WorkerOptions(
         settings.job_concurrency, settings.job_lease, settings.job_retry_delay, settings.pool_timeout
     )
-    return Worker(database, listener, make_handlers(settings), options, stopping)
+    return Worker(database, listener, make_handlers(settings, embedders, parser), options, stopping)
 
 
-def make_handlers(settings: Settings) -> dict[str, Handler]:
+def make_handlers(settings: Settings, embedders: EmbedderRegistry, parser: Parser | None = None) -> dict[str, Handler]:
     """Who does each kind of job."""
     url = settings.owner_database_url or settings.database_url
     assert url is not None  # noqa: S101  # make_state has looked
@@ -94,6 +107,7 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
         SWEEP: sweep.run,
         INDEX: make_index_handler(settings, url.get_secret_value()).run,
         FOLD_TERMS: FoldTermsHandler().run,
+        READ_FILE: FileHandler(parser or make_parser(settings), embedders, settings.index_threshold).run,
     }
 
 
@@ -125,6 +139,7 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         state.stopping.set()
         if state.worker is not None:
             await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
+        await state.parser.close()
         await state.embedders.close()
         if state.reranker is not None:
             await state.reranker.close()
@@ -158,7 +173,7 @@ def create_app(
             yield
 
     app = Litestar(
-        route_handlers=[make_api(), ragstore.health.router, console.router, make_assets()],
+        route_handlers=[make_api(settings), ragstore.health.router, console.router, make_assets()],
         dependencies=make_dependencies(),
         middleware=[DefineMiddleware(ApiKeyAuthentication)],
         guards=[require_scope],
@@ -175,7 +190,7 @@ def create_app(
     return app
 
 
-def make_api() -> Router:
+def make_api(settings: Settings) -> Router:
     return Router(
         "/v1",
         route_handlers=[
@@ -183,6 +198,8 @@ def make_api() -> Router:
             ragstore.index.routes.router,
             ragstore.document.routes.router,
             ragstore.ingestion.routes.router,
+            ragstore.ingestion.files.routes.make_uploads(settings.max_file_bytes),
+            ragstore.ingestion.files.routes.router,
             ragstore.search.routes.router,
             ragstore.search.routes.across,
             ragstore.recall.routes.router,

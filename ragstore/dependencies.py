@@ -10,6 +10,7 @@ from ragstore.database import TenantDatabase
 from ragstore.doctor.service import DoctorService
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.idempotency.hook import provide_recorder
+from ragstore.ingestion.files.service import FileIngestion
 from ragstore.ingestion.service import IngestionService
 from ragstore.job.events import JobWatch
 from ragstore.recall.service import RecallService
@@ -49,6 +50,10 @@ async def provide_ingestion(request: AnyRequest) -> IngestionService:
     recorder = await provide_recorder(request)
     threshold = state.settings.index_threshold
     return IngestionService(await provide_tenant_database(request), state.embedders, recorder, threshold)
+
+
+async def provide_file_ingestion(request: AnyRequest) -> FileIngestion:
+    return FileIngestion(await provide_tenant_database(request), await provide_recorder(request))
 
 
 def make_tuning(settings: Settings) -> Tuning:
@@ -97,6 +102,7 @@ def make_dependencies() -> dict[str, Provide]:
         "caller": Provide(provide_caller),
         "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
+        "file_ingestion": Provide(provide_file_ingestion),
         "search_service": Provide(provide_search),
         "index_threshold": Provide(provide_index_threshold),
         "recall_service": Provide(provide_recall),

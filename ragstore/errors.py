@@ -58,6 +58,17 @@ class RagstoreError(Exception):
         return TYPE_PREFIX + cls.slug
 
 
+def find_error(type_: str) -> type[RagstoreError]:
+    """The class that a `type` names; InternalError for one that is none."""
+    waiting: list[type[RagstoreError]] = [RagstoreError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.type() == type_:
+            return kind
+        waiting += kind.__subclasses__()
+    return InternalError
+
+
 class ConfigurationError(RagstoreError):
     """The service is not configured correctly"""
 

@@ -27,6 +27,14 @@ async def find_collection(
     return (await session.exec(statement)).one_or_none()
 
 
+async def find_collection_by_id(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID
+) -> tuple[Collection, str] | None:
+    """The collection and the name of its model."""
+    statement = WITH_MODEL.where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
+    return (await session.exec(statement)).one_or_none()
+
+
 async def list_collections(
     session: AsyncSession, tenant_id: uuid.UUID, after: str | None, limit: int
 ) -> Sequence[tuple[Collection, str]]:

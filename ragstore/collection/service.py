@@ -104,6 +104,13 @@ class CollectionService:
         row, model = await self._find(name)
         return to_handle(row, model)
 
+    async def open_by_id(self, collection_id: uuid.UUID) -> CollectionHandle:
+        """Whatever it is called by now."""
+        found = await queries.find_collection_by_id(self.session, self.tenant_id, collection_id)
+        if found is None:
+            raise NotFound("The collection was deleted.")
+        return to_handle(*found)
+
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
         after = decode_cursor(cursor, CollectionName) if cursor else None

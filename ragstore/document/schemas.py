@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 
 class DocumentRead(msgspec.Struct):
-    """`content` is there when one document is read, and in lists that ask for it."""
+    """`content` is there when one document is read, and in lists that ask for it. `file_id`: what it was read from."""
 
     id: UUID
     key: str
@@ -17,6 +17,7 @@ class DocumentRead(msgspec.Struct):
     metadata: dict[str, Any]
     version: int
     chunk_count: int
+    file_id: UUID | None
     created_at: datetime
     updated_at: datetime
     content: str | UnsetType = UNSET

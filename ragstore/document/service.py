@@ -173,6 +173,7 @@ def to_read(row: Document, *, with_content: bool) -> DocumentRead:
         metadata=row.meta,
         version=row.version,
         chunk_count=row.chunk_count,
+        file_id=row.file_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
         content=row.content if with_content else UNSET,

@@ -1,7 +1,8 @@
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 from sqlalchemy.orm import defer
 from sqlmodel import col, select
 
@@ -36,6 +37,13 @@ async def read_content(
     found = await session.exec(statement.where(col(File.tenant_id) == tenant_id, col(File.id) == file_id))
     row = found.one_or_none()
     return None if row is None else (row[0], row[1], row[2])
+
+
+async def describe_file(
+    session: AsyncSession, tenant_id: uuid.UUID, file_id: uuid.UUID, media_type: str, metadata: dict[str, Any]
+) -> None:
+    which = (col(File.tenant_id) == tenant_id, col(File.id) == file_id)
+    await session.exec(update(File).where(*which).values(media_type=media_type, meta=metadata))
 
 
 async def release_files(

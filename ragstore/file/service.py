@@ -1,7 +1,8 @@
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ragstore.columns import new_id
 from ragstore.database import AsyncSession
@@ -25,17 +26,30 @@ class FileService:
     session: AsyncSession
     tenant_id: uuid.UUID
 
-    async def store(self, name: str, media_type: str, content: bytes, *, keep: bool) -> FileRead:
-        """`keep=False`: it goes when no document stands on it and no unfinished job names it as `file_id`."""
+    async def store(
+        self,
+        name: str,
+        media_type: str,
+        content: bytes,
+        *,
+        keep: bool,
+        digest: bytes | None = None,
+        asked: bytes | None = None,
+    ) -> FileRead:
+        """`keep=False`: it goes when no document stands on it and no unfinished job names it as `file_id`. `digest` is
+        the content's SHA-256 where that is known. `asked` tells what the file was to become from other wishes.
+        """
         row = File(
             tenant_id=self.tenant_id,
             id=new_id(),
             name=name,
             media_type=media_type,
             size=len(content),
-            digest=hashlib.sha256(content).digest(),
+            digest=digest or hashlib.sha256(content).digest(),
             content=content,
             keep=keep,
+            meta={},
+            asked=asked,
         )
         self.session.add(row)
         await self.session.flush()
@@ -54,6 +68,10 @@ class FileService:
             raise file_missing(file_id)
         return FileContent(*found)
 
+    async def describe(self, file_id: uuid.UUID, media_type: str, metadata: Mapping[str, Any]) -> None:
+        """What is known of it since it was read."""
+        await queries.describe_file(self.session, self.tenant_id, file_id, media_type, dict(metadata))
+
     async def release(self, ids: Sequence[uuid.UUID], *, job_id: uuid.UUID | None = None) -> int:
         """Delete those that nobody asked to keep and that nothing needs any more; `job_id` is the job that is ending.
 
@@ -67,4 +85,4 @@ def file_missing(file_id: uuid.UUID) -> NotFound:
 
 
 def to_read(row: File) -> FileRead:
-    return FileRead(row.id, row.name, row.media_type, row.size, row.digest.hex(), row.created_at)
+    return FileRead(row.id, row.name, row.media_type, row.size, row.digest.hex(), row.meta, row.created_at)

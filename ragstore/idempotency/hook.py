@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 from litestar import Request, Response
+from litestar.datastructures import UploadFile
 from litestar.types import Scope
 
 from ragstore.database import Database, TenantDatabase
@@ -17,6 +18,7 @@ USABLE_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 WRITES = ("POST", "PUT", "PATCH", "DELETE")
 STATE = "idempotency"
 READS = "read"
+PIECE = 256 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -47,8 +49,24 @@ async def check_idempotency(request: AnyRequest) -> Response[bytes] | None:
 async def fingerprint(request: AnyRequest) -> bytes:
     """Of all that makes it this request and no other."""
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    digest.update(await request.body())
+    if request.content_type[0] == "multipart/form-data":  # its boundary differs each time
+        for name, value in (await request.form()).multi_items():
+            digest.update(f"\n{name}:".encode())
+            await update_with(digest, value)
+    else:
+        digest.update(await request.body())
     return digest.digest()
+
+
+async def update_with(digest: "hashlib._Hash", value: object) -> None:
+    """A file piece by piece: it may lie on the disk."""
+    if not isinstance(value, UploadFile):
+        digest.update(str(value).encode("utf-8", "surrogatepass"))
+        return
+    digest.update(f"{value.filename}\n".encode("utf-8", "surrogatepass"))
+    while piece := await value.read(PIECE):
+        digest.update(piece)
+    await value.seek(0)
 
 
 async def provide_recorder(request: AnyRequest) -> Recorder:

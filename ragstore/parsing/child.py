@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from ragstore.errors import FILE_ERRORS, FileTooDemanding, FileUnsupported
 from ragstore.parsing.extraction import load
-from ragstore.parsing.protocol import Answer, Refusal, read_question, to_frame
+from ragstore.parsing.protocol import READY, Answer, Refusal, read_question, to_frame
 from ragstore.parsing.reading import read_file
 
 NICENESS = 10
@@ -31,6 +31,8 @@ def main() -> None:
     with contextlib.suppress(FileUnsupported):  # then only what needs no extra is read
         load()
     with contextlib.suppress(EOFError, BrokenPipeError):
+        answers.write(READY)
+        answers.flush()
         while True:
             answer(questions, answers)
 

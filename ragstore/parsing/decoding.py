@@ -39,8 +39,8 @@ def decode(data: bytes) -> Decoded:
     for mark, encoding in MARKS:
         if data.startswith(mark):
             return decode_as(data, encoding)
-    if b"\x00" in data[:SAMPLE] and (encoding := find_wide(data[:SAMPLE])):
-        return decode_as(data, encoding)
+    if b"\x00" in data[:SAMPLE] and (wide := find_wide(data[:SAMPLE])):
+        return decode_as(data, wide)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:

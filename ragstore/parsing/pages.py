@@ -58,7 +58,8 @@ def to_markdown(content: Mapping[str, Any]) -> str:
     match content.get("node_type"):
         case "heading":
             level = content.get("level")
-            return f"{'#' * (level if level in TITLE_LEVELS else 1)} {to_line(text)}" if text.strip() else ""
+            marks = "#" * (level if isinstance(level, int) and level in TITLE_LEVELS else 1)
+            return f"{marks} {to_line(text)}" if text.strip() else ""
         case "title":
             return f"# {to_line(text)}" if text.strip() else ""
         case "list_item":

@@ -1,4 +1,4 @@
-"""What parent and child say to each other: a length, then MessagePack; a file's bytes follow its question as they are."""
+"""What parent and child say: a length, then MessagePack; a file's bytes follow its question as they are."""
 
 import struct
 from typing import BinaryIO
@@ -9,6 +9,7 @@ from ragstore.errors import FILE_ERRORS, FileDamaged, Unprocessable
 from ragstore.parsing.parsed import ParsedFile
 
 LENGTH = struct.Struct(">I")
+READY = b"ready"  # said once, when everything is loaded
 LARGEST_ANSWER = 80 * 1024 * 1024  # bytes; a document's text at its worst, and more
 BY_SLUG = {one.slug: one for one in FILE_ERRORS}
 

@@ -41,5 +41,3 @@ def read_text(kind: Kind, data: bytes, decoded: Decoded) -> ParsedFile:
         case Kind.TEXT | Kind.MARKDOWN | Kind.JSON | Kind.CSV:
             return read_plain(decoded, kind)
     raise FileUnsupported("Files of this kind are not read.")
-
-

@@ -1,4 +1,4 @@
-"""RTF's letters beyond ASCII, written anew as Unicode: readers take them for Western Europe's whatever the font says."""
+"""RTF's letters beyond ASCII, as Unicode: readers take them for Western Europe's whatever the font says."""
 
 import codecs
 import re

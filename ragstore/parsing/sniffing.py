@@ -55,21 +55,26 @@ def sniff(data: bytes, name: str = "") -> tuple[Kind, Decoded | None]:
     """
     if not data.strip():
         raise FileEmpty("The file is empty.")
-    for start, what in REFUSED.items():
-        if data.startswith(start):
-            raise FileUnsupported(f"The file is {what}; those are not read.")
-    if is_pdf(data):
-        return Kind.PDF, None
-    if data.startswith(b"PK\x03\x04") or data.startswith(b"PK\x05\x06"):
-        return look_into_zip(data), None
-    if data.startswith(OLE):
-        return look_into_ole(data), None
-    if data.lstrip().startswith(b"{\\rtf"):
-        return Kind.RTF, None
+    kind = tell_binary(data)
+    if kind is not None:
+        return kind, None
     decoded = decode(data)
     if not decoded.text.strip():
         raise FileEmpty("The file holds nothing but white space.")
     return tell_text(decoded.text, PurePosixPath(name.lower()).suffix), decoded
+
+
+def tell_binary(data: bytes) -> Kind | None:
+    for start, what in REFUSED.items():
+        if data.startswith(start):
+            raise FileUnsupported(f"The file is {what}; those are not read.")
+    if is_pdf(data):
+        return Kind.PDF
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return look_into_zip(data)
+    if data.startswith(OLE):
+        return look_into_ole(data)
+    return Kind.RTF if data.lstrip().startswith(b"{\\rtf") else None
 
 
 def is_pdf(data: bytes) -> bool:

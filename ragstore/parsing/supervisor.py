@@ -16,12 +16,12 @@ import structlog
 import ragstore
 from ragstore.errors import FileDamaged, FileTooDemanding, Unavailable
 from ragstore.parsing.parsed import ParsedFile
-from ragstore.parsing.protocol import LARGEST_ANSWER, LENGTH, Answer, Question, to_error, to_frame
+from ragstore.parsing.protocol import LARGEST_ANSWER, LENGTH, READY, Answer, Question, to_error, to_frame
 
 PIECE = 256 * 1024  # bytes written at once: the event loop has others to serve
 MOST_FILES = 100  # of one child, whose memory only grows
 IDLE_SECONDS = 60.0
-START_SECONDS = 30.0  # beyond the time a file has: a child has to load its libraries first
+START_SECONDS = 30.0
 LONGEST_NAME = 255
 KEPT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LANG", "LC_ALL")
 FEW_THREADS = {"RAYON_NUM_THREADS": "1", "TOKIO_WORKER_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
@@ -98,18 +98,28 @@ class Parser:
         environment["PYTHONPATH"] = os.pathsep.join(one for one in roots if one)
         command = [sys.executable, "-P", "-m", self.options.module, str(self.options.memory_mb), str(os.getpid())]
         try:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, cwd="/", start_new_session=True
             )
         except OSError as error:
             raise Unavailable(f"No process could be started to read files: {error.strerror}.") from error
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                await process.stdout.readexactly(len(READY))
+        except BaseException as error:
+            kill(process)
+            if isinstance(error, asyncio.IncompleteReadError | TimeoutError):
+                raise Unavailable("The process that should read files did not start.") from error
+            raise
+        return process
 
     async def _ask(self, child: Child, name: str, content: bytes) -> ParsedFile:
         child.files += 1
-        patience = self.options.timeout + (START_SECONDS if child.files == 1 else 0)
+        question = Question(name[-LONGEST_NAME:], len(content), self.options.timeout)
         try:
-            async with asyncio.timeout(patience):
-                answer = await exchange(child.process, Question(name[-LONGEST_NAME:], len(content), patience), content)
+            async with asyncio.timeout(self.options.timeout):
+                answer = await exchange(child.process, question, content)
         except TimeoutError:
             raise FileTooDemanding(f"Reading the file takes more than {self.options.timeout:g} seconds.") from None
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -153,7 +163,8 @@ class Refused(Exception):
 
 async def exchange(process: Process, question: Question, content: bytes) -> Answer:
     """What is written waits for the child to read; it answers nothing before it has read everything."""
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101  # pipes were asked for
+    assert process.stdin is not None  # noqa: S101  # pipes were asked for
+    assert process.stdout is not None  # noqa: S101  # likewise
     process.stdin.write(to_frame(question))
     view = memoryview(content)
     for at in range(0, len(view), PIECE):
@@ -168,7 +179,7 @@ async def exchange(process: Process, question: Question, content: bytes) -> Answ
 
 
 async def explain_death(process: Process) -> Exception:
-    """Reading aborts when memory runs out, and is killed when its seconds have; anything else is the file's doing too."""
+    """It aborts when memory runs out, and is killed when its seconds have; anything else is the file's doing too."""
     code = await process.wait()
     log.warning("a process that read a file died", code=code)
     if code in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGABRT):

@@ -34,17 +34,17 @@ def to_row(cells: Iterable[str]) -> str:
 def read_notebook(decoded: Decoded) -> ParsedFile:
     """Markdown as it stands, code and the texts it printed in fences."""
     book = json.loads(decoded.text)
-    cells = book.get("cells")
-    if not isinstance(cells, list):  # before version 4
-        sheets = book.get("worksheets")
-        cells = [one for sheet in sheets if isinstance(sheet, dict) for one in sheet.get("cells", [])] if isinstance(
-            sheets, list
-        ) else []
-    info = book.get("metadata") if isinstance(book.get("metadata"), dict) else {}
-    language = info.get("kernelspec", {}).get("language") if isinstance(info.get("kernelspec"), dict) else None
-    language = language if isinstance(language, str) and language.isalnum() else "python"
-    parts = [part for cell in cells if isinstance(cell, dict) for part in list_parts(cell, language)]
+    sheets = list_objects(book.get("worksheets"))  # before version 4
+    cells = list_objects(book.get("cells")) or [cell for sheet in sheets for cell in list_objects(sheet.get("cells"))]
+    language = find_language(book.get("metadata"))
+    parts = [part for cell in cells for part in list_parts(cell, language)]
     return ParsedFile("\n\n".join(parts), Kind.IPYNB.value, warnings=decoded.warnings)
+
+
+def find_language(metadata: object) -> str:
+    kernel = metadata.get("kernelspec") if isinstance(metadata, dict) else None
+    language = kernel.get("language") if isinstance(kernel, dict) else None
+    return language if isinstance(language, str) and language.isalnum() else "python"
 
 
 def list_parts(cell: dict[str, Any], language: str) -> list[str]:
@@ -54,13 +54,19 @@ def list_parts(cell: dict[str, Any], language: str) -> list[str]:
     match cell.get("cell_type"):
         case "code":
             outputs = cell.get("outputs")
-            printed = [read_output(one) for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+            printed = (
+                [read_output(one) for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+            )
             return [fence(source, language), *[fence(one) for one in printed if one.strip()]]
         case "heading":
             level = cell.get("level")
             return ["#" * (level if isinstance(level, int) and 1 <= level <= 6 else 1) + " " + source]
         case _:
             return [source]
+
+
+def list_objects(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def read_output(output: dict[str, Any]) -> str:
@@ -94,7 +100,7 @@ def read_xml(decoded: Decoded) -> ParsedFile:
     parser = expat.ParserCreate(encoding="utf-8")
     parser.EntityDeclHandler = refuse
     parser.ExternalEntityRefHandler = lambda *_: 1  # nothing is fetched
-    parser.CharacterDataHandler = pieces.append
+    parser.CharacterDataHandler = lambda text: pieces.append(text)
     parser.StartElementHandler = parser.EndElementHandler = lambda *_: pieces.append("\n")
     try:
         parser.Parse(decoded.text.removeprefix("\ufeff").encode("utf-8", "replace"), True)

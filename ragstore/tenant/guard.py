@@ -53,10 +53,14 @@ async def require_known_query(connection: ASGIConnection, handler: BaseRouteHand
 
 
 async def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
-    """Bodies are JSON: what says it is something else is refused before it is read."""
+    """Bodies are JSON, where a route does not name another kind as `body`: what says it is something else is refused
+    before it is read.
+    """
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = connection.scope.get("method") in ("POST", "PUT", "PATCH")
-    if has_body and content_type and content_type != "application/json" and not content_type.endswith("+json"):
-        raise UnsupportedMediaType("Send the body as Content-Type: application/json")
+    wanted = handler.opt.get("body", "application/json")
+    is_json = wanted == "application/json" and content_type.endswith("+json")
+    if has_body and content_type and content_type != wanted and not is_json:
+        raise UnsupportedMediaType(f"Send the body as Content-Type: {wanted}")
     if connection.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding")
