@@ -50,7 +50,7 @@ async def fingerprint(request: AnyRequest) -> bytes:
     """Of all that makes it this request and no other."""
     digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
     if request.content_type[0] == "multipart/form-data":  # its boundary differs each time
-        for name, value in (await request.form()).multi_items():
+        for name, value in (await request.form()).items():
             digest.update(f"\n{name}:".encode())
             await update_with(digest, value)
     else:

@@ -97,11 +97,15 @@ def read_xml(decoded: Decoded) -> ParsedFile:
     def refuse(*_: object) -> None:
         raise FileUnsupported("The XML declares entities, which are never expanded.")
 
+    def part(*_: object) -> None:
+        pieces.append("\n")
+
     parser = expat.ParserCreate(encoding="utf-8")
     parser.EntityDeclHandler = refuse
     parser.ExternalEntityRefHandler = lambda *_: 1  # nothing is fetched
     parser.CharacterDataHandler = lambda text: pieces.append(text)
-    parser.StartElementHandler = parser.EndElementHandler = lambda *_: pieces.append("\n")
+    parser.StartElementHandler = part
+    parser.EndElementHandler = part
     try:
         parser.Parse(decoded.text.removeprefix("\ufeff").encode("utf-8", "replace"), True)
     except expat.ExpatError as error:

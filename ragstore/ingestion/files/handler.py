@@ -12,7 +12,7 @@ from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import find_error
 from ragstore.file.service import FileContent, FileService
-from ragstore.ingestion.files.queries import find_stored
+from ragstore.ingestion.files.queries import find_stored, stand_on
 from ragstore.ingestion.files.schemas import FileFields
 from ragstore.ingestion.files.service import FileOutcome
 from ragstore.ingestion.origins import Origin
@@ -48,17 +48,13 @@ class FileHandler:
             file = await FileService(session, tenant_id).read_content(wanted.file_id)
         parsed = await self.parser.parse(tenant_id, file.name, file.content)
         result = await self._store(context, handle, wanted, file, parsed)
-        outcome = FileOutcome(
-            wanted.fields.key or "",
-            result.id or uuid.UUID(int=0),
-            result.status,
-            result.version or 0,
-            result.chunks or 0,
-            parsed.warnings,
-        )
+        assert result.id is not None  # noqa: S101  # it is stored
+        version = result.version or 0
+        outcome = FileOutcome(result.id, result.status, version, result.chunks or 0, parsed.warnings)
         async with context.transaction() as session:
             files = FileService(session, tenant_id)
             await files.describe(wanted.file_id, parsed.media_type, parsed.metadata)
+            await stand_on(session, tenant_id, result.id, version, wanted.file_id)  # also where only the bytes differ
             await context.finish(session, msgspec.to_builtins(outcome))
             replaced = [stored.file_id] if stored is not None else []
             await files.release([*replaced, wanted.file_id], job_id=context.job.id)

@@ -26,6 +26,20 @@ STORED = text("""
 """)
 
 
+STAND_ON = text("""
+    UPDATE document SET file_id = :file_id
+    WHERE tenant_id = :tenant_id AND id = :document_id AND version = :version AND file_id IS DISTINCT FROM :file_id
+""")
+
+
+async def stand_on(
+    session: AsyncSession, tenant_id: uuid.UUID, document_id: uuid.UUID, version: int, file_id: uuid.UUID
+) -> None:
+    """The document was read from this file, if it is still of this version."""
+    given = {"tenant_id": tenant_id, "document_id": document_id, "version": version, "file_id": file_id}
+    await (await session.connection()).execute(STAND_ON, given)
+
+
 async def find_stored(
     session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, key: str
 ) -> StoredFile | None:

@@ -34,7 +34,7 @@ async def upload_files(
     """Store files as documents, replacing those whose key is known: parts named `file`, with fields about them. 202
     while some are still being read; each has a job, which tells what came of it.
     """
-    parts = (await request.form()).multi_items()
+    parts = list((await request.form()).items())
     fields = read_fields([(name, value) for name, value in parts if name != "file"])
     uploads = await read_uploads([value for name, value in parts if name == "file"], fields)
     size = sum(value.file.seek(0, 2) for name, value in parts if isinstance(value, UploadFile))

@@ -110,7 +110,7 @@ def choose_status(answer: FileResults) -> int:
 
 def to_result(accepted: FileResult, job: JobRead) -> FileResult:
     if job.state == "succeeded" and job.result is not None:
-        return msgspec.structs.replace(accepted, **msgspec.convert(job.result, FileOutcome).to_changes())
+        return msgspec.structs.replace(accepted, **msgspec.structs.asdict(msgspec.convert(job.result, FileOutcome)))
     if job.state in ("failed", "cancelled"):
         error = DocumentFault(job.error.type, job.error.detail) if job.error else CANCELLED
         return msgspec.structs.replace(accepted, status="failed", error=error)
@@ -120,15 +120,11 @@ def to_result(accepted: FileResult, job: JobRead) -> FileResult:
 class FileOutcome(msgspec.Struct):
     """The result of a job that read a file."""
 
-    key: str
     id: uuid.UUID
     status: str
     version: int
     chunks: int
     warnings: list[str] = []
-
-    def to_changes(self) -> dict[str, Any]:
-        return {name: value for name, value in msgspec.structs.asdict(self).items() if name != "key"}
 
 
 CANCELLED = DocumentFault("urn:ragstore:error:conflict", "The job was cancelled.")
