@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ragstore.ingestion.files.schemas import FileFields
 from ragstore.ingestion.schemas import DocumentUpsert
 from ragstore.openapi_fields import describe_fields, restore_minimums
 from ragstore.openapi_search import complete_search
@@ -27,7 +28,9 @@ HEALTH_STATUSES = ("503", "default")
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Every error as the problem it is, public routes as public, documents with their shape, searching in words."""
     components = document["components"]
-    _, schemas = msgspec.json.schema_components((Problem, DocumentUpsert), ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(
+        (Problem, DocumentUpsert, FileFields), ref_template="#/components/schemas/{name}"
+    )
     components["schemas"] |= schemas
     documents = components["schemas"]["DocumentsUpsert"]["properties"]["documents"]
     documents["items"] = {"$ref": "#/components/schemas/DocumentUpsert"}
@@ -40,9 +43,21 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             complete_operation(path, operation)
+            if method == "post" and path.endswith("/files"):
+                describe_upload(operation, components["schemas"])
             if method != "get" and not path.endswith("/search"):
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     return document
+
+
+def describe_upload(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Parts of a form: files, and fields of which some are JSON as text."""
+    fields = schemas.pop("FileFields")
+    files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+    form = {"type": "object", "required": ["file"], "properties": {"file": files, **fields["properties"]}}
+    encoding = {name: {"contentType": "application/json"} for name in ("metadata", "chunking")}
+    content = {"multipart/form-data": {"schema": form, "encoding": encoding}}
+    operation["requestBody"] = {"required": True, "content": content}
 
 
 def describe_schemas(schemas: dict[str, Any]) -> None:

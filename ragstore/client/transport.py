@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -42,9 +42,32 @@ class Transport:
         the connection breaks. Raises RagstoreClientError.
         """
         repeatable = method == "GET" if repeatable is None else repeatable
-        response = self._send_patiently(self._build(method, path, body, params), self.retries if repeatable else 0)
+        return self._decode(kind, self._send(self._build(method, path, body, params), repeatable=repeatable))
+
+    def upload(
+        self,
+        kind: type[Answer],
+        path: str,
+        files: Sequence[tuple[str, bytes]],
+        fields: Mapping[str, str],
+        params: Mapping[str, str],
+    ) -> Answer:
+        """Parts named `file`, and fields. Tried again: the same file under the same key changes nothing."""
+        parts = [("file", (name, content, "application/octet-stream")) for name, content in files]
+        request = self.http.build_request("POST", path, params=params, data=dict(fields), files=parts)
+        return self._decode(kind, self._send(request, repeatable=True))
+
+    def fetch(self, path: str) -> bytes:
+        """What is no JSON."""
+        return self._send(self.http.build_request("GET", path), repeatable=True).content
+
+    def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
+        response = self._send_patiently(request, self.retries if repeatable else 0)
         if response.is_error:
             raise read_problem(response)
+        return response
+
+    def _decode(self, kind: type[Answer], response: httpx.Response) -> Answer:
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.MsgspecError as error:

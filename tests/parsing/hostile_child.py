@@ -4,37 +4,52 @@ import ctypes
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from ragstore.parsing import child, reading
 from ragstore.parsing.parsed import ParsedFile
 
 
+def spin() -> None:
+    while True:
+        pass
+
+
+def show() -> str:
+    return f"{os.getpid()} {sorted(os.environ)}"
+
+
+def write(path: str) -> str:
+    try:
+        with open(path, "wb") as file:
+            file.write(b"x" * 100)
+    except OSError as error:
+        return str(error.strerror)
+    return "written"
+
+
+def chatter() -> None:
+    os.write(1, b"noise")
+    print("noise")  # noqa: T201  # what libraries do
+
+
+DEEDS: dict[bytes, Callable[[], object]] = {
+    b"abort": os.abort,
+    b"segfault": lambda: ctypes.string_at(0),
+    b"exit": lambda: sys.exit(3),
+    b"hang": lambda: time.sleep(1000),
+    b"spin": spin,
+    b"eat": lambda: bytearray(8 * 1024**3),
+    b"print": chatter,
+    b"pid": show,
+}
+
+
 def read_file(name: str, data: bytes) -> ParsedFile:
-    match data.decode():
-        case "abort":
-            os.abort()
-        case "segfault":
-            ctypes.string_at(0)
-        case "exit":
-            sys.exit(3)
-        case "hang":
-            time.sleep(1000)
-        case "spin":
-            while True:
-                pass
-        case "eat":
-            return ParsedFile("x" * len(bytearray(8 * 1024**3)), "text/plain")
-        case "print":
-            os.write(1, b"noise")
-            print("noise")  # noqa: T201  # what libraries do
-        case "write":
-            with open("/tmp/ragstore-hostile", "wb") as file:  # never gets there
-                file.write(b"x" * 100)
-        case "pid":
-            return ParsedFile(f"{os.getpid()} {sorted(os.environ)}", "text/plain")
-    return reading.read_file(name, data)
+    done = write(name) if data == b"write" else DEEDS.get(data, lambda: None)()
+    return ParsedFile(done, "text/plain") if isinstance(done, str) else reading.read_file(name, data)
 
 
 if __name__ == "__main__":
-    child.read_file = read_file
+    vars(child)["read_file"] = read_file
     child.main()

@@ -1,5 +1,6 @@
 """Every file of a folder against what its `manifest.json` says of it: `files` with `file`, `expect`, `must_contain`."""
 
+import asyncio
 import json
 import os
 import re
@@ -42,9 +43,10 @@ def normalize(text: str) -> str:
 @pytest.mark.parametrize("told", list_files(), ids=lambda one: one["file"])
 async def test_the_file_is_what_it_is_said_to_be(parser: Parser, told: dict[str, Any]) -> None:
     path = Path(FOLDER or "", told["file"])
+    content = await asyncio.to_thread(path.read_bytes)
     outcome: ParsedFile | RagstoreError
     try:
-        outcome = await parser.parse(uuid.UUID(int=1), path.name, path.read_bytes())
+        outcome = await parser.parse(uuid.UUID(int=1), path.name, content)
     except FILE_ERRORS as error:
         outcome = error
     if isinstance(outcome, RagstoreError):
