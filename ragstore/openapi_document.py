@@ -54,9 +54,13 @@ def describe_upload(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     """Parts of a form: files, and fields of which some are JSON as text."""
     fields = schemas.pop("FileFields")
     files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
-    form = {"type": "object", "required": ["file"], "properties": {"file": files, **fields["properties"]}}
+    schemas["FileUpload"] = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": files, **fields["properties"]},
+    }
     encoding = {name: {"contentType": "application/json"} for name in ("metadata", "chunking")}
-    content = {"multipart/form-data": {"schema": form, "encoding": encoding}}
+    content = {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/FileUpload"}, "encoding": encoding}}
     operation["requestBody"] = {"required": True, "content": content}
 
 
