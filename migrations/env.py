@@ -12,6 +12,7 @@ import ragstore.collection.tables
 import ragstore.document.tables
 import ragstore.file.tables
 import ragstore.idempotency.tables
+import ragstore.ingestion.streaming.tables
 import ragstore.job.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
 from ragstore.collection.indexing import PREFIX

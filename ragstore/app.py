@@ -13,10 +13,12 @@ from litestar.types import ExceptionHandlersMap
 import ragstore.chat.routes
 import ragstore.collection.routes
 import ragstore.doctor.routes
+import ragstore.document.export.routes
 import ragstore.document.routes
 import ragstore.health
 import ragstore.index.routes
 import ragstore.ingestion.routes
+import ragstore.ingestion.streaming.routes
 import ragstore.job.routes
 import ragstore.recall.routes
 import ragstore.search.routes
@@ -182,7 +184,9 @@ def make_api() -> Router:
             ragstore.collection.routes.router,
             ragstore.index.routes.router,
             ragstore.document.routes.router,
+            ragstore.document.export.routes.router,
             ragstore.ingestion.routes.router,
+            ragstore.ingestion.streaming.routes.router,
             ragstore.search.routes.router,
             ragstore.search.routes.across,
             ragstore.recall.routes.router,

@@ -1,5 +1,6 @@
 """What a handler may ask for by name, and how it is built from the application's state."""
 
+import asyncio
 from typing import Any
 
 from litestar import Request
@@ -11,6 +12,7 @@ from ragstore.doctor.service import DoctorService
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.idempotency.hook import provide_recorder
 from ragstore.ingestion.service import IngestionService
+from ragstore.ingestion.streaming.exchange import StreamLimits
 from ragstore.job.events import JobWatch
 from ragstore.recall.service import RecallService
 from ragstore.search.service import SearchService
@@ -49,6 +51,15 @@ async def provide_ingestion(request: AnyRequest) -> IngestionService:
     recorder = await provide_recorder(request)
     threshold = state.settings.index_threshold
     return IngestionService(await provide_tenant_database(request), state.embedders, recorder, threshold)
+
+
+async def provide_stopping(request: AnyRequest) -> asyncio.Event:
+    return read_state(request).stopping
+
+
+async def provide_stream_limits(request: AnyRequest) -> StreamLimits:
+    state = read_state(request)
+    return StreamLimits(state.settings.max_body_bytes, state.stopping)
 
 
 def make_tuning(settings: Settings) -> Tuning:
@@ -97,6 +108,8 @@ def make_dependencies() -> dict[str, Provide]:
         "caller": Provide(provide_caller),
         "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
+        "stopping": Provide(provide_stopping),
+        "stream_limits": Provide(provide_stream_limits),
         "search_service": Provide(provide_search),
         "index_threshold": Provide(provide_index_threshold),
         "recall_service": Provide(provide_recall),

@@ -26,6 +26,9 @@ async def check_idempotency(request: AnyRequest) -> Response[bytes] | None:
     key = request.headers.get(HEADER)
     if key is None or request.method not in WRITES or request.route_handler.opt.get("scope") == READS:
         return None
+    if request.route_handler.opt.get("body") == "lines":
+        message = "is not for a stream, which goes on where it stopped by its name: ?import=NAME"
+        raise InvalidRequest(f"{HEADER} {message}.", errors=(FieldError(HEADER, message),))
     if not USABLE_KEY.fullmatch(key):
         message = "must be 1 to 255 visible ASCII characters"
         raise InvalidRequest(f"{HEADER} {message}.", errors=(FieldError(HEADER, message),))

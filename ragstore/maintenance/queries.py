@@ -26,6 +26,7 @@ SWEEPS = {
         "embedding_cache": "embedding_cache",
         "idempotency_records": "idempotency_record",
         "files": "file",
+        "import_positions": "import_position",
     }.items()
 }
 

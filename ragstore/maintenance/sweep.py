@@ -32,6 +32,7 @@ def list_sweeps(settings: Settings) -> dict[str, timedelta]:
         "embedding_cache": timedelta(days=settings.keep_embedding_cache_days),
         "idempotency_records": timedelta(days=1),
         "files": timedelta(days=1),  # those that a job left behind
+        "import_positions": timedelta(days=7),
     }
 
 

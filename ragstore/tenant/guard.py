@@ -12,6 +12,8 @@ PUBLIC = {"exclude_from_auth": True}
 READ = {"scope": Scope.READ}
 WRITE = {"scope": Scope.WRITE}
 ADMIN = {"scope": Scope.ADMIN}
+WRITE_LINES = WRITE | {"body": "lines"}
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
 LONGEST_KEY = 512
 
 
@@ -53,10 +55,13 @@ async def require_known_query(connection: ASGIConnection, handler: BaseRouteHand
 
 
 async def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
-    """Bodies are JSON: what says it is something else is refused before it is read."""
+    """Bodies are JSON, or lines of it: what says it is something else is refused before it is read."""
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = connection.scope.get("method") in ("POST", "PUT", "PATCH")
-    if has_body and content_type and content_type != "application/json" and not content_type.endswith("+json"):
+    if has_body and content_type and handler.opt.get("body") == "lines":
+        if content_type not in LINES:
+            raise UnsupportedMediaType(f"Send the body as Content-Type: {LINES[0]}")
+    elif has_body and content_type and content_type != "application/json" and not content_type.endswith("+json"):
         raise UnsupportedMediaType("Send the body as Content-Type: application/json")
     if connection.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding")

@@ -45,6 +45,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
         "embedding_cache": 0,
         "idempotency_records": 0,
         "files": 0,
+        "import_positions": 0,
         "indexes": 0,
     }
     left = await queue.ask("SELECT name FROM api_key")
