@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ Answer = TypeVar("Answer")
 BUSY = (429, 503)
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
+STREAM_SECONDS = 300.0  # without a byte: longer than the service itself waits for what it needs
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,25 @@ class Transport:
                 f"{self.url} did not answer like a ragstore ({error}); is the address right?",
                 status=response.status_code,
             ) from error
+
+    @contextmanager
+    def stream(
+        self, method: str, path: str, *, params: Mapping[str, Any], lines: Iterable[bytes] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The pieces of an answer of any length, to a body of any length. Raises RagstoreClientError."""
+        given = {name: value for name, value in params.items() if value is not None}
+        headers = {"Content-Type": "application/x-ndjson"} if lines is not None else {}
+        patience = httpx.Timeout(STREAM_SECONDS, connect=5)
+        try:
+            with self.http.stream(
+                method, path, params=given, content=lines, headers=headers, timeout=patience
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise read_problem(response)
+                yield response.iter_bytes()
+        except httpx.TransportError as error:
+            raise describe_transport(self.url, error) from error
 
     def _build(self, method: str, path: str, body: object, params: Mapping[str, Any] | None) -> httpx.Request:
         given = {name: value for name, value in (params or {}).items() if value is not None}

@@ -75,7 +75,7 @@ async def test_every_write_honours_the_key(app: Litestar, client: httpx.AsyncCli
         (method.upper(), path)
         for path, operations in document["paths"].items()
         for method in operations
-        if method != "get" and not path.endswith("/search")
+        if method != "get" and not path.endswith(("/search", "/documents/import"))  # a stream is resumed by its name
     }
     elsewhere = {call for call in writes if call[1].startswith(("/v1/jobs/", "/v1/users/", "/v1/keys/"))}
     assert writes - set(calls) - elsewhere == set()

@@ -15,7 +15,8 @@ LAST = """
     ORDER BY d.id DESC LIMIT 1
 """
 DOCUMENTS = """
-    SELECT d.id, d.key, d.title, d.source, d.url, CAST(d.metadata AS text) AS metadata, d.content, d.created_at FROM document d
+    SELECT d.id, d.key, d.title, d.source, d.url, CAST(d.metadata AS text) AS metadata, d.content, d.created_at
+    FROM document d
     WHERE d.tenant_id = :tenant_id AND d.id = ANY(CAST(:ids AS uuid[])) ORDER BY d.id
 """
 CHUNKS = """

@@ -123,7 +123,7 @@ class Exchange:
         counts = self.importer.position.counts
         if self.fault is None:
             return ImportDone(True, **msgspec.structs.asdict(counts))
-        fault = StreamFault(self.fault.type(), self.fault.detail, self.fault.retry_after)
+        fault = StreamFault(self.fault.type(), self.fault.status, self.fault.detail, self.fault.retry_after)
         return ImportStopped(False, counts.lines, fault)
 
     async def _linger(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from ragstore.errors import Conflict, InternalError, InvalidRequest, RagstoreError
+from ragstore.errors import InternalError, InvalidRequest, RagstoreError, Unprocessable
 from ragstore.ingestion.streaming.lines import Line, LineSplitter
 from ragstore.ingestion.streaming.parsing import Batch, CutOff, Entry, cut_batches, extend_digest, read_lines
 from ragstore.ingestion.streaming.position import Position
@@ -114,9 +114,9 @@ class Reader:
         return list(read_lines(lines, self._digest, self._splitter.longest))
 
 
-def other_file(start: Position, what: str) -> Conflict:
+def other_file(start: Position, what: str) -> Unprocessable:
     """A name used again for another file would lose that file's first lines without a word."""
     name = start.held.name if start.held is not None else ""
-    return Conflict(
+    return Unprocessable(
         f"{start.counts.lines} lines were stored as {name!r}, and this body {what}: give each file a name of its own."
     )

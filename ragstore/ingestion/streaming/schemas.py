@@ -56,9 +56,10 @@ class ImportDone(msgspec.Struct):
 
 
 class StreamFault(msgspec.Struct):
-    """Why a stream stopped; `type` as in `docs/errors.md`."""
+    """Why a stream stopped; `type` and `status` as in `docs/errors.md`."""
 
     type: str
+    status: int
     detail: str
     retry_after: float | None = None
 

@@ -45,7 +45,6 @@ class Importer:
     collection: str
     position: Position = field(default_factory=Position)
     halt: asyncio.Event = field(default_factory=asyncio.Event)
-    patience: float = PATIENCE
 
     async def store(self, batch: Batch) -> list[LineResult]:
         """The answers to its lines, in order. Raises the RagstoreError because of which the import must stop; what
@@ -58,7 +57,7 @@ class Importer:
                 return await self._store(batch)
             except RagstoreError as error:
                 now = time.monotonic()
-                deadline = deadline or now + self.patience
+                deadline = deadline or now + PATIENCE
                 pause = max(pause, error.retry_after or 0)
                 if not may_pass(error) or self.halt.is_set() or now + pause > deadline:
                     raise
