@@ -33,10 +33,8 @@ async def read_contents(client: httpx.AsyncClient) -> dict[str, str]:
 async def test_every_line_is_answered_in_order(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     body = write_lines([GOOD, {"key": "b", "content": "two", "metadata": {"n": 1}}]) + b"\n  \r\n"
-    body += (
-        b'{"key": "c", "content"\n[1]\n{"key": "d", "content": 4}\n{"key": "e", "content": " "}\n'
+    body += b'{"key": "c", "content"\n[1]\n{"key": "d", "content": 4}\n{"key": "e", "content": " "}\n'
     body += b'{"content": "\xff"}\n'
-    )
     body += b'{"key": "f", "content": "x", "contents": "y"}\n' + DEEP + b"\n"
     body += json.dumps({"content": "without a key"}).encode()
     answers = await send(client, body)
