@@ -13,6 +13,7 @@ from ragstore.cli import app
 from ragstore.client import Client
 from ragstore.collection.schemas import ChunkingUpdate, CollectionCreate
 from ragstore.ingestion.schemas import DocumentUpsert
+from ragstore.search.schemas import Mode
 from ragstore.testing import FreshStore, run_ragstore
 
 QUERIES = ("how is a class made", "exceptions that are raised", "lambda", "the value of an integer")
@@ -53,12 +54,13 @@ def fill(client: Client) -> None:
 
 
 def list_answers(client: Client, collection: str) -> list[Any]:
+    modes: tuple[Mode, ...] = ("vector", "text", "hybrid")
+    found = [client.search(collection, query, mode=mode, top_k=20) for mode in modes for query in QUERIES]
     return [
-        [(hit.document_key, hit.content, hit.start, hit.title, hit.metadata, pytest.approx(hit.score, abs=1e-6)) for hit in found]
-        for mode in ("vector", "text", "hybrid")
-        for query in QUERIES
-        for found in [client.search(collection, query, mode=mode, top_k=20).hits]  # type: ignore[arg-type]  # one of the three
-    ]  # fmt: skip
+        (hit.document_key, hit.content, hit.start, hit.title, hit.metadata, pytest.approx(hit.score, abs=1e-6))
+        for one in found
+        for hit in one.hits
+    ]
 
 
 @pytest.mark.parametrize("options", [[], ["--no-vectors"]], ids=["with vectors", "without"])

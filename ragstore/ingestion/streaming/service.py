@@ -23,18 +23,17 @@ from ragstore.errors import (
     Unavailable,
 )
 from ragstore.fields import check_text
-from ragstore.ingestion.schemas import DocumentFault, DocumentResult, FieldFault, UpsertResults
-from ragstore.ingestion.service import IngestionService, refusal
+from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, UpsertResults
+from ragstore.ingestion.service import IngestionService
 from ragstore.ingestion.streaming import queries
 from ragstore.ingestion.streaming.parsing import Batch
 from ragstore.ingestion.streaming.position import Position, PositionRecorder, let_go, take
 from ragstore.ingestion.streaming.schemas import ImportPositionRead, LineResult
-from ragstore.ingestion.validation import check_documents
 
 LONGEST_NAME = 200  # characters
 PATIENCE = 60.0  # seconds a batch is tried again while the database or the provider is away
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-WITHIN_BATCH = re.compile(r"documents\[\d+\]\.?")
+WITHIN_BATCH = re.compile(r"documents\[(\d+)\]\.?")
 
 
 @dataclass
@@ -73,8 +72,8 @@ class Importer:
         try:
             service = replace(self.ingestion, recorder=recorder)
             stored = await service.upsert(self.collection, documents) if documents else UpsertResults([])
-        except InvalidDocument:  # not one of them is good
-            stored = UpsertResults([refusal(one) for one in check_documents(documents)])
+        except InvalidDocument as error:  # not one of them is good
+            stored = UpsertResults(refuse_all(documents, error))
             recorded = False
         position = recorder.after(stored)
         if not recorded and position.held is not None:
@@ -99,6 +98,21 @@ def number_documents(batch: Batch) -> None:
     for entry in batch.entries:
         if entry.document is not None and entry.document.key is None:
             entry.document.key = str(new_id())
+
+
+def refuse_all(documents: Sequence[DocumentUpsert], error: InvalidDocument) -> list[DocumentResult]:
+    """Each with the faults whose path names it."""
+    faults: dict[int, list[FieldFault]] = {}
+    for one in error.errors:
+        index = int(found[1]) if (found := WITHIN_BATCH.match(one.path)) else 0
+        faults.setdefault(index, []).append(FieldFault(one.path, one.message))
+    results = []
+    for index, document in enumerate(documents):
+        mine = faults.get(index, [])
+        detail = f"{mine[0].path} {mine[0].message}." if mine else error.detail
+        fault = DocumentFault(error.type(), detail, mine)
+        results.append(DocumentResult(document.key, None, "failed", error=fault))
+    return results
 
 
 def list_answers(batch: Batch, results: Sequence[DocumentResult]) -> list[LineResult]:
