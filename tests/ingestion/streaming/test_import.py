@@ -50,7 +50,7 @@ async def test_every_line_is_answered_in_order(client: httpx.AsyncClient) -> Non
     ):
         assert says in detail, detail
         assert "documents[" not in detail
-    assert answers[4]["error"]["errors"] == [{"path": "content", "message": "Expected `str`, got `int`"}]
+    assert [one["path"] for one in answers[4]["error"]["errors"]] == ["content"]
     assert answers[0] == {
         "line": 1, "key": "a", "id": answers[0]["id"], "status": "created", "version": 1, "chunks": 1, "error": None
     }  # fmt: skip
