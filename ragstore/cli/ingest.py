@@ -44,12 +44,14 @@ def ingest(
         open_collection(client, collection, model=model, language=language)
         with show_progress(f"Loading {collection}", search.size) as advance:
             load(client, collection, read_files(search.files), outcome, advance)
-    show_outcome(outcome, search, time.monotonic() - begun)
+    show_outcome(outcome, time.monotonic() - begun)
+    show_skipped(outcome, search)
+    show_failures(outcome)
     if outcome.failures:
         raise typer.Exit(1)
 
 
-def show_outcome(outcome: Outcome, search: Search, seconds: float) -> None:
+def show_outcome(outcome: Outcome, seconds: float) -> None:
     table = Table("created", "updated", "unchanged", "failed", title_justify="left")
     known = ("created", "updated", "unchanged", "failed")
     for other in sorted(set(outcome.counts) - set(known)):
@@ -57,9 +59,15 @@ def show_outcome(outcome: Outcome, search: Search, seconds: float) -> None:
     table.add_row(*(f"{outcome.counts[str(column.header)]:,}" for column in table.columns))
     out.print(table)
     say(f"{outcome.documents:,} documents in {seconds:.1f} s ({outcome.documents / max(seconds, 0.001):,.0f}/s)")
+
+
+def show_skipped(outcome: Outcome, search: Search) -> None:
     skipped = {"hidden": search.hidden, "of other types": search.other_types, "binary": outcome.binary}
     if any(skipped.values()):
         say("Skipped: " + ", ".join(f"{number:,} {why}" for why, number in skipped.items() if number))
+
+
+def show_failures(outcome: Outcome) -> None:
     for name, reason in outcome.failures[:MOST_LISTED]:
         err.print(Text.assemble((name, "bold"), f": {reason}"), soft_wrap=True)
     if len(outcome.failures) > MOST_LISTED:

@@ -5,11 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import UNSET
 
 from ragstore.cli.batches import MOST_DOCUMENTS, Batch, make_batches
 from ragstore.cli.reading import Item
 from ragstore.client import Client, RagstoreClientError
-from ragstore.collection.schemas import CollectionRead, Language
+from ragstore.collection.schemas import ChunkingUpdate, CollectionRead, Language, Metric
 from ragstore.errors import ConfigurationError
 from ragstore.ingestion.schemas import DocumentUpsert
 
@@ -38,14 +41,33 @@ class Outcome:
 
 
 def open_collection(
-    client: Client, name: str, *, model: str | None = None, language: Language | None = None
+    client: Client,
+    name: str,
+    *,
+    model: str | None = None,
+    language: Language | None = None,
+    chunking: ChunkingUpdate | None = None,
+    metric: Metric = "cosine",
 ) -> CollectionRead:
-    """Made if it is not there. Raises ConfigurationError for one that is not as it was asked for."""
-    found = client.ensure_collection(name, embedding_model=model, language=language or "english")
+    """Made if it is not there. Raises ConfigurationError for one that is not as it was asked for; `metric` counts for
+    a new one only.
+    """
+    found = client.ensure_collection(
+        name, embedding_model=model, language=language or "english", chunking=chunking, metric=metric
+    )
+    check_chunking(found, chunking)
     for what, wanted, has in (("model", model, found.embedding_model), ("language", language, found.language)):
         if wanted is not None and wanted != has:
             raise ConfigurationError(f"The collection {name} has the {what} {has}, which cannot be changed.")
     return found
+
+
+def check_chunking(found: CollectionRead, wanted: ChunkingUpdate | None) -> None:
+    for name in ChunkingUpdate.__struct_fields__ if wanted is not None else ():
+        asked, has = getattr(wanted, name), getattr(found.chunking, name)
+        if asked is not UNSET and asked != has:
+            change = f"PATCH /v1/collections/{found.name} changes it"
+            raise ConfigurationError(f"The collection {found.name} has the chunking {name} {has}; {change}.")
 
 
 def load(
@@ -96,7 +118,7 @@ def post(client: Client, collection: str, batch: Batch) -> list[tuple[Item, str,
     good = [(one, one.document) for one in batch.items if one.document is not None]
     if not good:
         return []
-    documents: list[DocumentUpsert] = [document for _, document in good]
+    documents: list[DocumentUpsert | dict[str, Any]] = [document for _, document in good]
     try:
         results = client.upsert_documents(collection, documents).results
     except RagstoreClientError as error:

@@ -22,11 +22,11 @@ KEY_NAMES, TEXT_NAMES = ("_id", "id", "key"), ("text", "content")
 
 @dataclass(frozen=True)
 class Item:
-    """What one file or one line gave: a document, or the reason why not. `size` is its bytes in the file."""
+    """What a file or a line gave: a document or its JSON, or the reason why not. `size` is its bytes in the file."""
 
     name: str
     size: int
-    document: DocumentUpsert | None = None
+    document: DocumentUpsert | dict[str, Any] | None = None
     fault: str | None = None
     binary: bool = False
 

@@ -12,7 +12,14 @@ from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
 from ragstore.client.search import SearchCalls
 from ragstore.client.transport import Transport, is_loopback
-from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead, Language
+from ragstore.collection.schemas import (
+    ChunkingUpdate,
+    CollectionCreate,
+    CollectionDeleted,
+    CollectionRead,
+    Language,
+    Metric,
+)
 from ragstore.document.schemas import DocumentRead, DocumentsDeleted
 from ragstore.index.schemas import IndexRead, IndexUpdate
 from ragstore.index.schemas import Mode as IndexMode
@@ -64,16 +71,30 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         return self.transport.call(CollectionRead, "POST", "/v1/collections", body=wanted)
 
     def ensure_collection(
-        self, name: str, *, embedding_model: str | None = None, language: Language = "english"
+        self,
+        name: str,
+        *,
+        embedding_model: str | None = None,
+        language: Language = "english",
+        chunking: ChunkingUpdate | None = None,
+        metric: Metric = "cosine",
     ) -> CollectionRead:
-        """The collection as it is, or a new one; `embedding_model` and `language` count for a new one only."""
+        """The collection as it is, or a new one; all but `name` counts for a new one only."""
         try:
             return self.read_collection(name)
         except RagstoreClientError as error:
             if error.status != NOT_FOUND:
                 raise
         try:
-            return self.create_collection(CollectionCreate(name, embedding_model=embedding_model, language=language))
+            return self.create_collection(
+                CollectionCreate(
+                    name,
+                    embedding_model=embedding_model,
+                    language=language,
+                    chunking=chunking or ChunkingUpdate(),
+                    metric=metric,
+                )
+            )
         except RagstoreClientError as error:
             if error.status != CONFLICT:
                 raise
@@ -96,14 +117,14 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         path = f"{collection_path(collection)}/index"
         return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
-    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
-        """Repeated on a broken connection only if every document has a key."""
+    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert | dict[str, Any]]) -> UpsertResults:
+        """Each of them, or its JSON. Repeated on a broken connection only if every document has a key."""
         return self.transport.call(
             UpsertResults,
             "POST",
             f"{collection_path(collection)}/documents",
             body={"documents": documents},
-            repeatable=all(one.key is not None for one in documents),
+            repeatable=all(has_key(one) for one in documents),
         )
 
     def list_documents(
@@ -127,3 +148,7 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+def has_key(document: DocumentUpsert | dict[str, Any]) -> bool:
+    return (document.get("key") if isinstance(document, dict) else document.key) is not None

@@ -5,6 +5,7 @@ import pytest
 
 from ragstore.cli.finding import find_files
 from ragstore.cli.reading import Item, read_files
+from ragstore.ingestion.schemas import DocumentUpsert
 
 
 def read(*paths: Path) -> list[Item]:
@@ -42,7 +43,7 @@ def test_a_missing_file_is_a_failure(tmp_path: Path) -> None:
 def test_text_is_decoded(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "a.txt").write_bytes(raw)
     (item,) = read(tmp_path / "a.txt")
-    assert item.document is not None
+    assert isinstance(item.document, DocumentUpsert)
     assert item.document.content == "Grüße"
     assert item.document.source == (tmp_path / "a.txt").as_posix()
 
@@ -77,7 +78,7 @@ def test_binary_files_are_passed_over(tmp_path: Path) -> None:
 def test_the_first_heading_is_the_title(tmp_path: Path, name: str, content: str, title: str | None) -> None:
     (tmp_path / name).write_text(content)
     (item,) = read(tmp_path / name)
-    assert item.document is not None
+    assert isinstance(item.document, DocumentUpsert)
     assert item.document.title == title
 
 
@@ -88,8 +89,8 @@ def test_records_of_beir_and_of_others(tmp_path: Path) -> None:
         '{"id": 2, "content": "y", "title": "", "url": "https://y", "year": 2020, "source": "s"}\n'
     )
     first, second = read(tmp_path / "corpus.jsonl")
-    assert first.document is not None
-    assert second.document is not None
+    assert isinstance(first.document, DocumentUpsert)
+    assert isinstance(second.document, DocumentUpsert)
     assert (first.document.key, first.document.title, first.document.metadata) == ("1", "T", {"a": 1})
     assert (second.document.key, second.document.title, second.document.metadata) == ("2", None, {"year": 2020})
     assert (first.document.source, second.document.source, second.document.url) == ("corpus.jsonl", "s", "https://y")

@@ -87,6 +87,7 @@ def find_vector_column(columns: dict[str, Column]) -> Column | None:
 
 def explain_absence(reader: PostgresReader, name: str, schema: str, others: list[str]) -> ConfigurationError:
     """Says what else there is."""
-    there = sorted({*others, *(row[0] for row in reader.fetch(queries.find_vector_tables(schema)))})
+    tables = (row[0] for row in reader.fetch(queries.find_vector_tables(schema)))
+    there = sorted({*others, *(name for name in tables if name != "langchain_pg_embedding")})
     listed = f"There are: {', '.join(there[:20])}." if there else "There is nothing with vectors in it."
     return ConfigurationError(f"The schema {schema} has no {name!r} to move. {listed}")
