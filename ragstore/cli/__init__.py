@@ -7,7 +7,7 @@ import typer
 import ragstore
 from ragstore.cli import demo, doctor, evaluate, ingest, keys, migrate, search, serve, tenants, worker
 from ragstore.cli.failures import OneLineFailures
-from ragstore.cli.movers import command as movers
+from ragstore.cli.movers.command import import_store
 
 app = typer.Typer(
     cls=OneLineFailures,
@@ -21,7 +21,7 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
-app.command("import")(movers.import_store)
+app.command("import")(import_store)
 app.command("search")(search.search)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
