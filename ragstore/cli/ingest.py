@@ -1,54 +1,118 @@
+import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec import UNSET
 from rich.table import Table
 from rich.text import Text
 
-from ragstore.cli.finding import Search, find_files
-from ragstore.cli.loading import Outcome, load, open_collection
+from ragstore.cli.finding import TABLE_SUFFIX, VECTOR_SUFFIX, Search, find_files
+from ragstore.cli.items import Item, Tables
+from ragstore.cli.loading import Outcome, load, open_collection, require_model
 from ragstore.cli.progress import show_progress
-from ragstore.cli.reading import read_files
+from ragstore.cli.reading import read_files, read_stdin
 from ragstore.cli.screen import err, out, say
 from ragstore.client import Client, find_service
-from ragstore.collection.schemas import Language
+from ragstore.collection.schemas import ChunkingUpdate, Language, Prefix, Strategy
 from ragstore.settings import load_settings
 
 DEFAULT_COLLECTION = "default"
 MOST_LISTED = 50
+STDIN = "-"
+SCHEMES = ("http://", "https://")
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH")],
+    paths: Annotated[list[str], typer.Argument(help="Files, folders, quoted patterns, `-`, URLs.", metavar="PATH")],
     collection: Annotated[str, typer.Option(help="Made if it is not there.")] = DEFAULT_COLLECTION,
     model: Annotated[str | None, typer.Option(help="Embedding model of a new collection.")] = None,
     language: Annotated[
         Language | None, typer.Option(metavar="NAME", help="Language of a new collection: english, german, simple, …")
     ] = None,
+    chunk_size: Annotated[int | None, typer.Option(min=16, max=8192, help="Tokens; of a new collection.")] = None,
+    chunk_overlap: Annotated[int | None, typer.Option(min=0, max=4096, help="Tokens that passages share.")] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option(metavar="NAME", help="How to cut: tokens, markdown, sentences, none.")
+    ] = None,
+    prefix: Annotated[
+        Prefix | None, typer.Option(metavar="NAME", help="Put before passages: none, title, heading.")
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="Of the document that `-` reads.")] = None,
+    allow_urls: Annotated[bool, typer.Option("--allow-urls", help="Fetch URLs.")] = False,
+    allow_private: Annotated[bool, typer.Option("--allow-private", help="From private networks too.")] = False,
+    texts: Annotated[Path | None, typer.Option(help="Records, one for each row of a .npy.")] = None,
+    text_column: Annotated[str, typer.Option(help="Of a Parquet file.")] = "text",
+    key_column: Annotated[str, typer.Option(help="Of a Parquet file.")] = "id",
+    vector_column: Annotated[str | None, typer.Option(help="Of a Parquet file.")] = None,
 ) -> None:
-    """Load text and Markdown, or a `.jsonl` of documents, into a collection.
+    """Load files into a collection: text, Markdown, PDF, Office, HTML, a `.jsonl` of documents, ready vectors.
 
     A file's key is its path below the folder given; a record's is its `_id`, `id` or `key`. What is stored
     already and has not changed is left alone, so running it again is cheap. Exit code 1 if anything failed.
 
     Example: `ragstore ingest docs README.md --collection handbook`
     """
-    search = find_files(paths)
+    urls = [one for one in paths if one.lower().startswith(SCHEMES)]
+    if urls and not allow_urls:
+        raise typer.BadParameter("URLs are fetched with --allow-urls only", param_hint="PATH")
+    tables = Tables(texts, text_column, key_column, vector_column)
+    search = find_files(one for one in paths if one != STDIN and one not in urls)
     address = find_service(load_settings())
     outcome = Outcome()
     for name, reason in search.failures:
         outcome.fail(name, reason)
     begun = time.monotonic()
-    with Client(address.url, address.api_key) as client:
-        open_collection(client, collection, model=model, language=language)
+    with Client(address.url, address.api_key) as client, ExitStack() as stack:
+        if brings_vectors(search, tables):
+            require_model(client, collection, model)
+        chunking = choose_chunking(chunk_size, chunk_overlap, strategy, prefix)
+        items = chain(
+            read_files(search.files, tables),
+            read_stdin(sys.stdin.buffer, key) if STDIN in paths else (),
+            fetch(urls, allow_private, stack),
+        )
+        first = next(items, None)  # what is wrong with how it was called is told before a collection is made
+        open_collection(client, collection, model=model, language=language, chunking=chunking)
         with show_progress(f"Loading {collection}", search.size) as advance:
-            load(client, collection, read_files(search.files), outcome, advance)
+            load(client, collection, chain([] if first is None else [first], items), outcome, advance)
     show_outcome(outcome, time.monotonic() - begun)
     show_skipped(outcome, search)
     show_failures(outcome)
     if outcome.failures:
         raise typer.Exit(1)
+
+
+def brings_vectors(search: Search, tables: Tables) -> bool:
+    suffixes = {one.suffix for one in search.files}
+    return VECTOR_SUFFIX in suffixes or (TABLE_SUFFIX in suffixes and tables.vector_column is not None)
+
+
+def fetch(urls: Sequence[str], allow_private: bool, stack: ExitStack) -> Iterator[Item]:
+    if not urls:
+        return
+    from ragstore.cli.fetching import Fetcher, fetch_all  # noqa: PLC0415 - off unless it is allowed
+
+    fetcher = Fetcher(allow_private=allow_private)
+    stack.callback(fetcher.close)
+    yield from fetch_all(urls, fetcher)
+
+
+def choose_chunking(
+    size: int | None, overlap: int | None, strategy: Strategy | None, prefix: Prefix | None
+) -> ChunkingUpdate | None:
+    if size is None and overlap is None and strategy is None and prefix is None:
+        return None
+    return ChunkingUpdate(
+        UNSET if size is None else size,
+        UNSET if overlap is None else overlap,
+        UNSET if strategy is None else strategy,
+        UNSET if prefix is None else prefix,
+    )
 
 
 def show_outcome(outcome: Outcome, seconds: float) -> None:

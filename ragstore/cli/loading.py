@@ -10,13 +10,15 @@ from typing import Any
 from msgspec import UNSET
 
 from ragstore.cli.batches import MOST_DOCUMENTS, Batch, make_batches
-from ragstore.cli.reading import Item
+from ragstore.cli.items import Item, Upload
 from ragstore.client import Client, RagstoreClientError
 from ragstore.collection.schemas import ChunkingUpdate, CollectionRead, Language, Metric
 from ragstore.errors import ConfigurationError
 from ragstore.ingestion.schemas import DocumentUpsert
 
 IN_FLIGHT = 2
+NOT_FOUND = 404
+NO_FILES = (404, 405, 415)  # of a service that takes none, or not such a one
 REFUSED = (400, 413, 422)  # of these documents, not of the next ones
 INDEX = re.compile(r"documents\[(\d+)\]")
 Failure = tuple[str, str]
@@ -59,6 +61,25 @@ def open_collection(
     for what, wanted, has in (("model", model, found.embedding_model), ("language", language, found.language)):
         if wanted is not None and wanted != has:
             raise ConfigurationError(f"The collection {name} has the {what} {has}, which cannot be changed.")
+    return found
+
+
+def find_collection(client: Client, name: str) -> CollectionRead | None:
+    try:
+        return client.read_collection(name)
+    except RagstoreClientError as error:
+        if error.status == NOT_FOUND:
+            return None
+        raise
+
+
+def require_model(client: Client, name: str, model: str | None) -> CollectionRead | None:
+    """The collection, if it is there. Raises ConfigurationError when nobody has said which model made the vectors that
+    are to come: questions must be embedded by the same one.
+    """
+    found = find_collection(client, name)
+    if found is None and model is None:
+        raise ConfigurationError("Which model made these vectors? It embeds questions later: say it with --model NAME.")
     return found
 
 
@@ -115,6 +136,8 @@ def count(outcome: Outcome, batch: Batch, results: Iterable[tuple[Item, str, str
 
 def post(client: Client, collection: str, batch: Batch) -> list[tuple[Item, str, str]]:
     """Each item with its status and, if it failed, the reason."""
+    if len(batch.items) == 1 and batch.items[0].upload is not None:
+        return [send(client, collection, batch.items[0], batch.items[0].upload)]
     good = [(one, one.document) for one in batch.items if one.document is not None]
     if not good:
         return []
@@ -129,3 +152,18 @@ def post(client: Client, collection: str, batch: Batch) -> list[tuple[Item, str,
     return [
         (item, one.status, one.error.detail if one.error else "") for (item, _), one in zip(good, results, strict=True)
     ]
+
+
+def send(client: Client, collection: str, item: Item, upload: Upload) -> tuple[Item, str, str]:
+    """A file that cannot be read any more, or that the service does not take, fails alone."""
+    try:
+        result = client.upload_file(
+            collection, upload.file, key=upload.key, name=upload.name, source=upload.source, url=upload.url
+        )
+    except OSError as error:
+        return item, "failed", error.strerror or str(error)
+    except RagstoreClientError as error:
+        if error.status not in (*REFUSED, *NO_FILES):
+            raise
+        return item, "failed", error.detail
+    return item, result.status, result.error.detail if result.error else ""

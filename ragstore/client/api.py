@@ -8,6 +8,7 @@ import httpx
 
 from ragstore.client.chat import ChatCalls
 from ragstore.client.faults import RagstoreClientError
+from ragstore.client.files import FileCalls
 from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
 from ragstore.client.search import SearchCalls
@@ -30,7 +31,7 @@ Item = TypeVar("Item")
 CONFLICT, NOT_FOUND = 409, 404
 
 
-class Client(ChatCalls, SearchCalls, OperationCalls):
+class Client(ChatCalls, SearchCalls, OperationCalls, FileCalls):
     """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
 
     def __init__(

@@ -43,6 +43,22 @@ class Transport:
         """
         repeatable = method == "GET" if repeatable is None else repeatable
         response = self._send_patiently(self._build(method, path, body, params), self.retries if repeatable else 0)
+        return self._read(kind, response)
+
+    def upload(
+        self,
+        kind: type[Answer],
+        path: str,
+        *,
+        fields: Mapping[str, str],
+        files: Mapping[str, tuple[str, bytes, str]],
+        params: Mapping[str, str],
+    ) -> Answer:
+        """A form with files. Sent again as a call that is repeatable: a file with a key replaces itself."""
+        request = self.http.build_request("POST", path, data=dict(fields), files=dict(files), params=dict(params))
+        return self._read(kind, self._send_patiently(request, self.retries))
+
+    def _read(self, kind: type[Answer], response: httpx.Response) -> Answer:
         if response.is_error:
             raise read_problem(response)
         try:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from ragstore.cli.finding import find_files
-from ragstore.cli.reading import Item, read_files
+from ragstore.cli.items import Item
+from ragstore.cli.reading import read_files
 from ragstore.ingestion.schemas import DocumentUpsert
 
 

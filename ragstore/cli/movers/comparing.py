@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ragstore.cli.movers.fitting import Sample, encode_vector, to_question
-from ragstore.cli.movers.source import MOST_NUMBERS, Source
+from ragstore.cli.movers.fitting import Sample, to_question
+from ragstore.cli.movers.source import Source
+from ragstore.cli.vectors import MOST_NUMBERS, encode_vector
 from ragstore.client import Client
 from ragstore.search.schemas import Hit, SearchResults
 

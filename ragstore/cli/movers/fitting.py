@@ -1,6 +1,5 @@
 """Documents on their way: vectors to JSON where they fit, and samples kept for the comparison. Pure."""
 
-import base64
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ragstore.cli.movers.source import Document, Vector
+from ragstore.cli.vectors import encode_vector
 
 SEED = 5  # the same questions in every run
 LONGEST_QUESTION = 300  # characters of a text that is asked with
@@ -89,11 +89,6 @@ def find_fault(vector: Vector, dimensions: int) -> str | None:
     if not np.isfinite(vector).all():
         return "with a number that is infinite or none"
     return None if vector.any() else "of zeros"
-
-
-def encode_vector(vector: Vector) -> str:
-    """Little-endian float32, as the API reads it: exact, and a third of what the numbers would take."""
-    return base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode()
 
 
 def to_question(text: str) -> str:

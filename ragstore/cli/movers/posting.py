@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
+from ragstore.cli.items import Item
 from ragstore.cli.loading import Advance, Outcome, load
 from ragstore.cli.movers.source import Document
-from ragstore.cli.reading import Item
 from ragstore.client import Client
 
 

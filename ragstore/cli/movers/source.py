@@ -8,9 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ragstore.cli.vectors import MOST_NUMBERS
 from ragstore.collection.schemas import Metric
-
-MOST_NUMBERS = 1536  # of a vector that fits into a column here; fewer are filled up with zeros
 
 Vector = NDArray[np.float32]
 

@@ -1,16 +1,15 @@
 """The collection that a store is moved to: its model must be the one the vectors were made with."""
 
-from ragstore.cli.loading import open_collection
+from ragstore.cli.loading import find_collection, open_collection
 from ragstore.cli.movers.options import MoveOptions
-from ragstore.cli.movers.source import MOST_NUMBERS, Description
+from ragstore.cli.movers.source import Description
 from ragstore.cli.screen import say
-from ragstore.client import Client, RagstoreClientError
+from ragstore.cli.vectors import MOST_NUMBERS
+from ragstore.client import Client
 from ragstore.collection.schemas import CollectionRead
 from ragstore.embedding.local import MODEL as LOCAL_MODEL
 from ragstore.embedding.local import NATIVE_DIMENSIONS as LOCAL_WIDTH
 from ragstore.errors import ConfigurationError
-
-NOT_FOUND = 404
 
 
 def reuses_vectors(description: Description, options: MoveOptions) -> bool:
@@ -48,12 +47,3 @@ def prepare_target(client: Client, options: MoveOptions, description: Descriptio
     if reused and collection.metric != metric:
         say(f"The collection compares by {collection.metric}, the store by {metric}: answers will differ.")
     return collection
-
-
-def find_collection(client: Client, name: str) -> CollectionRead | None:
-    try:
-        return client.read_collection(name)
-    except RagstoreClientError as error:
-        if error.status == NOT_FOUND:
-            return None
-        raise
