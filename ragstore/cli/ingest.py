@@ -2,6 +2,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -60,31 +61,53 @@ def ingest(
     urls = [one for one in paths if one.lower().startswith(SCHEMES)]
     if urls and not allow_urls:
         raise typer.BadParameter("URLs are fetched with --allow-urls only", param_hint="PATH")
-    tables = Tables(texts, text_column, key_column, vector_column)
     search = find_files(one for one in paths if one != STDIN and one not in urls)
-    address = find_service(load_settings())
-    outcome = Outcome()
-    for name, reason in search.failures:
-        outcome.fail(name, reason)
+    tables = Tables(texts, text_column, key_column, vector_column)
+    inputs = Inputs(search, tables, tuple(urls), STDIN in paths, key, allow_private)
+    chunking = choose_chunking(chunk_size, chunk_overlap, strategy, prefix)
     begun = time.monotonic()
-    with Client(address.url, address.api_key) as client, ExitStack() as stack:
-        if brings_vectors(search, tables):
-            require_model(client, collection, model)
-        chunking = choose_chunking(chunk_size, chunk_overlap, strategy, prefix)
-        items = chain(
-            read_files(search.files, tables),
-            read_stdin(sys.stdin.buffer, key) if STDIN in paths else (),
-            fetch(urls, allow_private, stack),
-        )
-        first = next(items, None)  # what is wrong with how it was called is told before a collection is made
-        open_collection(client, collection, model=model, language=language, chunking=chunking)
-        with show_progress(f"Loading {collection}", search.size) as advance:
-            load(client, collection, chain([] if first is None else [first], items), outcome, advance)
+    outcome = load_inputs(inputs, collection, model, language, chunking)
     show_outcome(outcome, time.monotonic() - begun)
     show_skipped(outcome, search)
     show_failures(outcome)
     if outcome.failures:
         raise typer.Exit(1)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is to be read. `key` is of the document that standard input is."""
+
+    search: Search
+    tables: Tables
+    urls: tuple[str, ...]
+    stdin: bool
+    key: str | None
+    allow_private: bool
+
+    def read(self, stack: ExitStack) -> Iterator[Item]:
+        yield from read_files(self.search.files, self.tables)
+        if self.stdin:
+            yield from read_stdin(sys.stdin.buffer, self.key)
+        yield from fetch(self.urls, self.allow_private, stack)
+
+
+def load_inputs(
+    inputs: Inputs, collection: str, model: str | None, language: Language | None, chunking: ChunkingUpdate | None
+) -> Outcome:
+    address = find_service(load_settings())
+    outcome = Outcome()
+    for name, reason in inputs.search.failures:
+        outcome.fail(name, reason)
+    with Client(address.url, address.api_key) as client, ExitStack() as stack:
+        if brings_vectors(inputs.search, inputs.tables):
+            require_model(client, collection, model)
+        items = inputs.read(stack)
+        first = next(items, None)  # what is wrong with how it was called is told before a collection is made
+        open_collection(client, collection, model=model, language=language, chunking=chunking)
+        with show_progress(f"Loading {collection}", inputs.search.size) as advance:
+            load(client, collection, chain([] if first is None else [first], items), outcome, advance)
+    return outcome
 
 
 def brings_vectors(search: Search, tables: Tables) -> bool:
