@@ -113,7 +113,8 @@ class Fetcher:
             raise NotFetched(f"{url.host} is not found")
         hidden = [one for one in addresses if not is_public(one)]
         if hidden and not self.allow_private:
-            raise NotFetched(f"{url.host} is {hidden[0]}, an address of a private network: --allow-private allows it")
+            named = url.host if url.host == hidden[0] else f"{url.host}, at {hidden[0]},"
+            raise NotFetched(f"{named} is in a private network: --allow-private allows it")
         return addresses[0]
 
 

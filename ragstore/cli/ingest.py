@@ -145,7 +145,8 @@ def show_outcome(outcome: Outcome, seconds: float) -> None:
         table.add_column(other)
     table.add_row(*(f"{outcome.counts[str(column.header)]:,}" for column in table.columns))
     out.print(table)
-    say(f"{outcome.documents:,} documents in {seconds:.1f} s ({outcome.documents / max(seconds, 0.001):,.0f}/s)")
+    things = "document" if outcome.documents == 1 else "documents"
+    say(f"{outcome.documents:,} {things} in {seconds:.1f} s ({outcome.documents / max(seconds, 0.001):,.0f}/s)")
 
 
 def show_skipped(outcome: Outcome, search: Search) -> None:
