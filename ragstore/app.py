@@ -19,9 +19,11 @@ import ragstore.index.routes
 import ragstore.ingestion.routes
 import ragstore.job.routes
 import ragstore.recall.routes
+import ragstore.reembedding.routes
 import ragstore.search.routes
 import ragstore.tenant.routes
 from ragstore.collection.indexing import INDEX
+from ragstore.collection.models import REEMBED
 from ragstore.database import Database
 from ragstore.dependencies import make_dependencies
 from ragstore.document.tidying import FOLD_TERMS, VACUUM, FoldTermsHandler
@@ -39,6 +41,8 @@ from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
 from ragstore.problems import render_problem
+from ragstore.reembedding.changes import DROP_VECTORS
+from ragstore.reembedding.handler import DropHandler, ReembedHandler
 from ragstore.reranking.endpoint import make_reranker
 from ragstore.reranking.reranker import Reranker
 from ragstore.settings import Settings, load_settings
@@ -59,19 +63,20 @@ def make_state(
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
+    embedders = embedders or EmbedderRegistry(settings)
     stopping = asyncio.Event()
     return AppState(
         settings=settings,
         database=database,
-        embedders=embedders or EmbedderRegistry(settings),
+        embedders=embedders,
         authenticator=Authenticator(database),
         reranker=reranker or make_reranker(settings),
-        worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
+        worker=make_worker(settings, database, embedders, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
 
 
-def make_worker(settings: Settings, database: Database, stopping: asyncio.Event) -> Worker:
+def make_worker(settings: Settings, database: Database, embedders: EmbedderRegistry, stopping: asyncio.Event) -> Worker:
     assert settings.database_url is not None  # noqa: S101  # make_state has looked
     url = settings.database_url.get_secret_value()
     one = settings.model_copy(update={"pool_size": 1, "max_overflow": 0})
@@ -79,10 +84,10 @@ def make_worker(settings: Settings, database: Database, stopping: asyncio.Event)
     options = WorkerOptions(
         settings.job_concurrency, settings.job_lease, settings.job_retry_delay, settings.pool_timeout
     )
-    return Worker(database, listener, make_handlers(settings), options, stopping)
+    return Worker(database, listener, make_handlers(settings, embedders), options, stopping)
 
 
-def make_handlers(settings: Settings) -> dict[str, Handler]:
+def make_handlers(settings: Settings, embedders: EmbedderRegistry) -> dict[str, Handler]:
     """Who does each kind of job."""
     url = settings.owner_database_url or settings.database_url
     assert url is not None  # noqa: S101  # make_state has looked
@@ -94,6 +99,8 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
         SWEEP: sweep.run,
         INDEX: make_index_handler(settings, url.get_secret_value()).run,
         FOLD_TERMS: FoldTermsHandler().run,
+        REEMBED: ReembedHandler(embedders, settings.index_threshold, settings.old_vectors_grace).run,
+        DROP_VECTORS: DropHandler().run,
     }
 
 
@@ -181,6 +188,7 @@ def make_api() -> Router:
         route_handlers=[
             ragstore.collection.routes.router,
             ragstore.index.routes.router,
+            ragstore.reembedding.routes.router,
             ragstore.document.routes.router,
             ragstore.ingestion.routes.router,
             ragstore.search.routes.router,

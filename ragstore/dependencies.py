@@ -13,6 +13,7 @@ from ragstore.idempotency.hook import provide_recorder
 from ragstore.ingestion.service import IngestionService
 from ragstore.job.events import JobWatch
 from ragstore.recall.service import RecallService
+from ragstore.reembedding.service import ReembeddingService
 from ragstore.search.service import SearchService
 from ragstore.search.tuning import Tuning
 from ragstore.settings import Settings
@@ -73,6 +74,12 @@ async def provide_index_threshold(request: AnyRequest) -> int:
     return read_state(request).settings.index_threshold
 
 
+async def provide_reembedding(request: AnyRequest) -> ReembeddingService:
+    state = read_state(request)
+    database, recorder = await provide_tenant_database(request), await provide_recorder(request)
+    return ReembeddingService(database, state.embedders, recorder, state.settings.old_vectors_grace)
+
+
 async def provide_recall(request: AnyRequest) -> RecallService:
     state = read_state(request)
     database = await provide_tenant_database(request)
@@ -99,6 +106,7 @@ def make_dependencies() -> dict[str, Provide]:
         "ingestion": Provide(provide_ingestion),
         "search_service": Provide(provide_search),
         "index_threshold": Provide(provide_index_threshold),
+        "reembedding_service": Provide(provide_reembedding),
         "recall_service": Provide(provide_recall),
         "doctor_service": Provide(provide_doctor),
         "job_watch": Provide(provide_job_watch),

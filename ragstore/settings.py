@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         default=100_000, ge=8192, le=300_000, description="Most tokens in one call to the provider."
     )
     embedding_concurrency: int = Field(default=4, ge=1, le=64, description="Calls to the provider under way at once.")
+    old_vectors_grace: float = Field(
+        default=60, ge=0, le=86400, description="Seconds a model's vectors are kept after another has taken its place."
+    )
 
     # search
     search_candidates: int = Field(

@@ -72,6 +72,8 @@ async def test_without_any_predicate_of_its_own_a_tenant_sees_nothing_foreign(
         ("GET", '/v1/collections/docs-two/documents?include=content&filter={"x": 1}', None),
         ("GET", "/v1/collections/docs-one/recall", None),
         ("GET", "/v1/collections/docs-two/recall", None),
+        ("GET", "/v1/collections/docs-one/reembed", None),
+        ("DELETE", "/v1/collections/docs-one/reembed", None),
         ("GET", "/v1/doctor", None),
         ("GET", "/v1/sessions", None),
         ("GET", f"/v1/sessions/{sessions['one']}", None),

@@ -54,7 +54,9 @@ class ChunkingUpdate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
-    """`embedding_model`, `language` and `metric` cannot be changed later. Without a model: the service's default."""
+    """`language` and `metric` cannot be changed later, `embedding_model` by `…/reembed` only. Without a model: the
+    service's default.
+    """
 
     name: CollectionName
     title: str | None = None

@@ -31,9 +31,17 @@ LONGEST_MODEL = 200  # bytes
 
 
 @dataclass(frozen=True)
+class StoredModel:
+    """An embedding model, by the tenant's number for it."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True)
 class CollectionHandle:
     """What other packages need to know of a collection to write into it or search it. `mean_length`, in terms, was
-    true when it was read; 0 in an empty collection.
+    true when it was read; 0 in an empty collection. Passages get vectors of `second_model` too; searches know of none.
     """
 
     id: uuid.UUID
@@ -44,6 +52,7 @@ class CollectionHandle:
     language: str
     metric: Metric
     mean_length: float = field(default=0.0, compare=False)
+    second_model: StoredModel | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -97,22 +106,21 @@ class CollectionService:
         return await self.read(wanted.name)
 
     async def read(self, name: str) -> CollectionRead:
-        row, model = await self._find(name)
+        row, model, _ = await self._find(name)
         return to_read(row, model)
 
     async def open(self, name: str) -> CollectionHandle:
-        row, model = await self._find(name)
-        return to_handle(row, model)
+        return to_handle(*await self._find(name))
 
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
         after = decode_cursor(cursor, CollectionName) if cursor else None
         rows = await queries.list_collections(self.session, self.tenant_id, after, limit + 1)
-        items = [to_read(row, model) for row, model in rows[:limit]]
+        items = [to_read(row, model) for row, model, _ in rows[:limit]]
         return Page(items, encode_cursor(items[-1].name) if len(rows) > limit else None)
 
     async def update(self, name: str, wanted: CollectionUpdate) -> CollectionRead:
-        row, _ = await self._find(name, lock=True)
+        row, *_ = await self._find(name, lock=True)
         stored = read_chunking(row)
         refuse(list_faults(wanted, stored))
         if wanted.name is not UNSET and wanted.name != name:
@@ -125,18 +133,19 @@ class CollectionService:
         return await self.read(name)
 
     async def delete(self, name: str) -> CollectionDeleted:
-        row, _ = await self._find(name, lock=True)
+        row, *_ = await self._find(name, lock=True)
         await queries.delete_collection(self.session, self.tenant_id, row.id)
-        if await queries.has_index(self.session, name_index(self.tenant_id, row.id, row.model_id)):
-            await request_index(self.session, self.tenant_id, row.id, row.model_id)
+        for model_id in (row.model_id, row.second_model_id):
+            if model_id is not None:
+                await drop_index(self.session, self.tenant_id, row.id, model_id)
         return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
 
     async def read_index_choice(self, name: str) -> IndexChoice:
-        row, _ = await self._find(name)
+        row, *_ = await self._find(name)
         return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
 
     async def choose_index(self, name: str, mode: str) -> IndexChoice:
-        row, _ = await self._find(name, lock=True)
+        row, *_ = await self._find(name, lock=True)
         if row.index_mode != mode:
             await queries.update_collection(self.session, self.tenant_id, row.id, {"index_mode": mode})
             await self.session.refresh(row)
@@ -165,16 +174,21 @@ class CollectionService:
         if counted.index_mode == "auto" and crosses_threshold(now - chunks, now, index_threshold):
             await request_index(self.session, self.tenant_id, collection_id, counted.model_id)
 
-    async def _find(self, name: str, *, lock: bool = False) -> tuple[Collection, str]:
+    async def _find(self, name: str, *, lock: bool = False) -> queries.Found:
         known = NAME.fullmatch(name) is not None
         found = await queries.find_collection(self.session, self.tenant_id, name, lock=lock) if known else None
         if found is None:
             raise NotFound(f"There is no collection named {name!r}.")
-        row, model = found
-        return row, model
+        return found
 
 
-def to_handle(row: Collection, model: str) -> CollectionHandle:
+async def drop_index(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, model_id: int) -> None:
+    """When it is there, and nobody wants it by then."""
+    if await queries.has_index(session, name_index(tenant_id, collection_id, model_id)):
+        await request_index(session, tenant_id, collection_id, model_id)
+
+
+def to_handle(row: Collection, model: str, second: str | None) -> CollectionHandle:
     return CollectionHandle(
         row.id,
         row.name,
@@ -184,6 +198,7 @@ def to_handle(row: Collection, model: str) -> CollectionHandle:
         row.language,
         row.metric,  # type: ignore[arg-type]  # the table has a check
         row.term_total / row.chunk_count if row.chunk_count else 0.0,
+        StoredModel(row.second_model_id, second) if row.second_model_id is not None and second is not None else None,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ragstore.collection.models import hold_models, request_reembedding
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
 from ragstore.database import AsyncSession
@@ -37,9 +38,32 @@ class StoredVersion:
 
 
 @dataclass(frozen=True)
+class ModelVectors:
+    """Of one model: `vectors` (n, 1536) float32 and `codes` (n, 192) uint8, one a passage."""
+
+    model_id: int
+    vectors: NDArray[np.float32]
+    codes: NDArray[np.uint8]
+
+    def cut(self, start: int, end: int) -> "ModelVectors":
+        return ModelVectors(self.model_id, self.vectors[start:end], self.codes[start:end])
+
+    def to_row(self, place: int) -> dict[str, Any]:
+        """What the table of embeddings has of a passage's vector."""
+        vector = self.vectors[place]
+        return {
+            "model_id": self.model_id,
+            "norm": float(np.linalg.norm(vector)),
+            "vector": vector,
+            "code": self.codes[place].tobytes(),
+        }
+
+
+@dataclass(frozen=True)
 class DocumentVersion:
     """A document as it is to be stored: `vectors` (n, 1536) float32, `codes` (n, 192) uint8 and `terms`, one a passage.
-    `id` is for a new document; one that is there keeps its own.
+    `id` is for a new document; one that is there keeps its own. `second` are vectors of the collection's second model;
+    what lacks them gets them by the job that fills them.
     """
 
     id: uuid.UUID
@@ -52,6 +76,7 @@ class DocumentVersion:
     vectors: NDArray[np.float32]
     codes: NDArray[np.uint8]
     terms: Sequence[PassageTerms]
+    second: ModelVectors | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,10 @@ class Publisher:
     tenant_id: uuid.UUID
     collection: CollectionHandle
     index_threshold: int | None = None  # chunks from which the collection is to have an index on its codes
+
+    async def hold(self) -> None:
+        """Until commit the collection keeps its models: call first. Raises ModelsChanged when it has others by now."""
+        await hold_models(self.session, self.tenant_id, self.collection)
 
     async def find_stored(self, keys: Sequence[str]) -> dict[str, StoredVersion]:
         rows = await queries.find_by_keys(self.session, self.tenant_id, self.collection.id, keys)
@@ -119,6 +148,8 @@ class Publisher:
             terms=sum(terms.length for terms in learned) - forgotten,
             index_threshold=self.index_threshold,
         )
+        if self.collection.second_model is not None and any(one.second is None for one in versions):
+            await request_reembedding(self.session, self.tenant_id, self.collection.id)
         return published
 
     def _document_row(self, one: DocumentVersion) -> dict[str, Any]:
@@ -144,6 +175,8 @@ class Publisher:
         passage_terms: list[dict[str, Any]] = []
         for one in versions:
             document_id = published[one.key].id
+            own = ModelVectors(self.collection.model_id, one.vectors, one.codes)
+            kinds = [own] if one.second is None else [own, one.second]
             for ordinal, passage in enumerate(one.passages):
                 shared = {
                     "tenant_id": self.tenant_id,
@@ -162,16 +195,7 @@ class Publisher:
                         "token_count": passage.token_count,
                     }
                 )
-                embeddings.append(
-                    {
-                        **shared,
-                        "chunk_id": chunk_id,
-                        "model_id": self.collection.model_id,
-                        "norm": float(np.linalg.norm(one.vectors[ordinal])),
-                        "vector": one.vectors[ordinal],
-                        "code": one.codes[ordinal].tobytes(),
-                    }
-                )
+                embeddings += [{**shared, "chunk_id": chunk_id, **kind.to_row(ordinal)} for kind in kinds]
                 passage_terms.append({**shared, "chunk_id": chunk_id, **to_terms_row(one.terms[ordinal])})
         await queries.insert_chunks(self.session, chunks)
         await queries.insert_embeddings(self.session, embeddings)

@@ -98,7 +98,7 @@ class IndexHandler:
         """None when the collection is to have no index, or is gone."""
         async with context.transaction() as session:
             row = await find_by_id(session, key.tenant_id, key.collection_id)
-        if row is None or row.model_id != key.model_id:
+        if row is None or not row.keeps_vectors_of(key.model_id):
             return None
         wanted = is_wanted(row.index_mode, row.chunk_count, self.options.threshold, present=present)
         return row if wanted else None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ragstore.collection.models import ModelsChanged
 from ragstore.collection.schemas import ChunkingUpdate
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.columns import new_id
@@ -15,11 +16,11 @@ from ragstore.database import TenantDatabase
 from ragstore.document.digests import digest_content, digest_record
 from ragstore.document.publishing import DocumentVersion, Passage, Published, Publisher, StoredVersion
 from ragstore.document.tidying import request_tidying
-from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, InvalidDocument, Unavailable
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.chunking import split_texts
+from ragstore.ingestion.embedding import embed_for_models
 from ragstore.ingestion.origins import Origin
 from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked, check_documents
@@ -99,7 +100,7 @@ class IngestionService:
         for _ in range(MOST_TRIES):
             try:
                 return await self._upsert_good(collection, checked, good)
-            except ContentMoved:
+            except (ContentMoved, ModelsChanged):
                 continue
         raise Conflict("The document is being changed by others; try again.", retry_after=1)
 
@@ -128,6 +129,8 @@ class IngestionService:
         """
         async with self.database.transaction() as session:
             publisher = Publisher(session, self.database.tenant_id, handle, self.index_threshold)
+            if versions:
+                await publisher.hold()
             published = await publish(publisher, candidates, versions)
             results = {one.index: to_result(one, published.get(one.key)) for one in candidates}
             answer = UpsertResults([results.get(index) or refusal(one) for index, one in enumerate(checked)])
@@ -157,11 +160,10 @@ class IngestionService:
         for one, passages in zip(fresh, await asyncio.to_thread(split_texts, texts, handle.chunking), strict=True):
             one.passages = passages
         inputs = [with_title(one.document.title, passage.content) for one in fresh for passage in one.passages]
-        vectors = await self.embedders.get(handle.model).embed_documents(inputs)
-        codes = await asyncio.to_thread(encode, vectors)
+        own, second = await embed_for_models(self.embedders, handle, inputs)
         terms = await asyncio.to_thread(index_texts, inputs, handle)
-        ends = np.cumsum([len(one.passages) for one in fresh])
-        parts = zip(ends, fresh, np.split(vectors, ends[:-1]), np.split(codes, ends[:-1]), strict=True)
+        ends = [int(end) for end in np.cumsum([len(one.passages) for one in fresh])]
+        parts = [(one, end - len(one.passages), end) for one, end in zip(fresh, ends, strict=True)]
         return [
             DocumentVersion(
                 one.id,
@@ -171,11 +173,12 @@ class IngestionService:
                 one.content_digest,
                 one.record_digest,
                 one.passages,
-                vectors_of_one,
-                codes_of_one,
-                terms[end - len(one.passages) : end],
+                own.vectors[start:end],
+                own.codes[start:end],
+                terms[start:end],
+                second.cut(start, end) if second else None,
             )
-            for end, one, vectors_of_one, codes_of_one in parts
+            for one, start, end in parts
         ]
 
 

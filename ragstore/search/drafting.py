@@ -127,6 +127,8 @@ class Drafting:
         with self.clock.time("statistics"):
             example = None
             if asked.like is not None:
+                for handle in self.handles:  # a vector of another model by now would be missed, and not its example
+                    await look(self.session, self.tenant_id, handle, [])
                 example = await read_example(self.session, self.tenant_id, self.handles, asked)
             retrievals = [self._make_retrieval(handle, place, asked, vectors, example) for handle in self.handles]
             for one in retrievals:

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from ragstore.app import make_handlers
 from ragstore.database import Database
+from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.job.service import NOBODY, enqueue_system
 from ragstore.maintenance import queries
 from ragstore.maintenance.sweep import SWEEP, list_sweeps
@@ -55,7 +56,7 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
 
 
 async def sweep(queue: Queue) -> dict[str, int]:  # noqa: F811
-    handlers = make_handlers(make_settings(queue.url))
+    handlers = make_handlers(make_settings(queue.url), EmbedderRegistry(make_settings(queue.url)))
     async with queue.app.transaction() as session:
         job_id = await enqueue_system(session, SWEEP)
     async with queue.working(handlers=handlers):
