@@ -10,6 +10,7 @@ from ragstore.client.chat import ChatCalls
 from ragstore.client.faults import RagstoreClientError
 from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
+from ragstore.client.reembedding import ReembeddingCalls
 from ragstore.client.search import SearchCalls
 from ragstore.client.transport import Transport, is_loopback
 from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead, Language
@@ -23,7 +24,7 @@ Item = TypeVar("Item")
 CONFLICT, NOT_FOUND = 409, 404
 
 
-class Client(ChatCalls, SearchCalls, OperationCalls):
+class Client(ChatCalls, SearchCalls, OperationCalls, ReembeddingCalls):
     """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
 
     def __init__(

@@ -1,5 +1,7 @@
 """A change of model from its start to its end, and back."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -207,7 +209,7 @@ async def test_a_process_that_has_not_heard_of_the_switch_answers_all_the_same(
     database_url: str, fake: FakeOpenAI
 ) -> None:
     """It remembers the collection as it was, whose vectors are gone by now."""
-    requests: list[dict[str, object]] = [
+    requests: list[dict[str, Any]] = [
         {"query": "number", "mode": "vector", "top_k": 3},
         {"query": "number", "mode": "hybrid", "top_k": 3},
         {"like": {"document_key": "1"}, "mode": "vector", "top_k": 3},
