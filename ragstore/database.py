@@ -20,6 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ragstore.columns import register_codecs
 from ragstore.database_url import parse_database_url
 from ragstore.errors import DatabaseUnavailable, InternalError, PoolExhausted, RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.settings import Settings
 from ragstore.sqlstate import translate_database_error
 from ragstore.statements import (
@@ -122,6 +123,8 @@ class Database:
             lease.session.info[DRIVER] = connection
             yield lease.session
             await lease.session.flush()
+            failpoint(Failpoint.BEFORE_COMMIT)
+        failpoint(Failpoint.AFTER_COMMIT)
 
     @asynccontextmanager
     async def reading(

@@ -23,6 +23,7 @@ from ragstore.database import AsyncSession
 from ragstore.embedding.codes import CODE_VERSION
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.fields import check_metadata, check_text
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
@@ -159,6 +160,7 @@ class CollectionService:
         counted = await queries.count_in(
             self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks, terms=terms
         )
+        failpoint(Failpoint.COUNTED)
         if counted is None or index_threshold is None:
             return
         now: int = counted.chunk_count

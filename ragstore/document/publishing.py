@@ -14,6 +14,7 @@ from ragstore.database import AsyncSession
 from ragstore.document import queries
 from ragstore.document.entries import list_entries
 from ragstore.document.terms import queries as terms
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.lexical.indexing import PassageTerms, count_passages
 
 
@@ -102,6 +103,7 @@ class Publisher:
             return {}
         rows = [self._document_row(one) for one in sorted(versions, key=lambda version: version.key)]
         stored = await queries.upsert_documents(self.session, rows)
+        failpoint(Failpoint.DOCUMENTS_WRITTEN)
         published = {key: Published(document_id, version) for key, document_id, version in stored}
         replaced = [one.id for one in published.values() if one.version > 1]
         removed, forgotten = 0, 0
@@ -110,6 +112,7 @@ class Publisher:
             removed = await queries.delete_chunks(self.session, self.tenant_id, replaced)
         await self._replace_entries({published[one.key].id: one.fields for one in versions})
         await self._insert_passages(versions, published)
+        failpoint(Failpoint.PASSAGES_WRITTEN)
         learned = [terms for one in versions for terms in one.terms]
         await terms.note_terms(self.session, self.tenant_id, self.collection.id, count_passages(learned))
         await CollectionService(self.session, self.tenant_id).count_in(

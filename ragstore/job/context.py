@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragstore.database import AsyncSession, Plan, TenantDatabase
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.job import queries
 from ragstore.job.outcomes import LeaseLost
 
@@ -81,6 +82,7 @@ class JobContext:
         kept = None if result is None else dict(result)
         if not await queries.end(session, *self.job.key, "succeeded", result=kept):
             raise LeaseLost
+        failpoint(Failpoint.JOB_ENDED)
         self.settled = True
 
     async def report(

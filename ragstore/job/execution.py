@@ -3,6 +3,7 @@
 import structlog
 
 from ragstore.errors import Conflict, RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.job import queries
 from ragstore.job.context import Handler, JobContext
 from ragstore.job.outcomes import LeaseLost, choose_delay, describe_error, is_permanent, read_pause
@@ -15,9 +16,11 @@ async def execute(handler: Handler, context: JobContext, retry_delay: float) -> 
     job = context.job
     try:
         result = await handler(context)
+        failpoint(Failpoint.JOB_HANDLED)
         if not context.settled:
             async with context.database.alone() as session:
                 await context.finish(session, result)
+        failpoint(Failpoint.JOB_COMMITTED)
     except LeaseLost:
         log.warning("job taken away", job=str(job.id), kind=job.kind)
     except Exception as error:

@@ -11,6 +11,7 @@ import structlog
 
 from ragstore.database import Database
 from ragstore.errors import RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.job import queries
 from ragstore.job.context import ClaimedJob, FencedDatabase, Handler, JobContext
 from ragstore.job.execution import execute
@@ -109,6 +110,7 @@ class Worker:
             rows = await queries.claim(session, kinds, self.name, self.options.lease, room)
             due = await queries.seconds_until_next(session, kinds) if len(rows) < room else None
         for row in rows:
+            failpoint(Failpoint.JOB_CLAIMED)
             self._begin(ClaimedJob(*tuple(row)))
         if len(rows) == room:  # there may be more, and jobs may have ended while we asked
             return IDLE_SECONDS if len(self.held) >= self.options.concurrency else 0
