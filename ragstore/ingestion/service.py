@@ -18,6 +18,7 @@ from ragstore.document.tidying import request_tidying
 from ragstore.embedding.codes import encode
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, InvalidDocument, Unavailable
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.chunking import split_texts
 from ragstore.ingestion.origins import Origin
@@ -96,6 +97,7 @@ class IngestionService:
         if not good:
             faults = tuple(fault for one in checked for fault in one.faults)
             raise InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)
+        failpoint(Failpoint.VALIDATED)
         for _ in range(MOST_TRIES):
             try:
                 return await self._upsert_good(collection, checked, good)
@@ -108,6 +110,7 @@ class IngestionService:
     ) -> UpsertResults:
         handle, candidates = await self._plan(collection, good)
         versions = await self._embed(handle, [one for one in candidates if not one.same_content])
+        failpoint(Failpoint.EMBEDDED)
         for again in range(MOST_TRIES):
             try:
                 return await self._publish(handle, checked, candidates, versions)
