@@ -138,5 +138,5 @@ def act(rule: Rule, name: str) -> None:
 
 def arm(text: str) -> None:
     """In this process, for tests that run the service in their own; an empty text disarms."""
-    global source  # noqa: PLW0603  # what the environment says is as global
+    global source  # what the environment says is as global
     source = choose_source(text)
