@@ -115,6 +115,7 @@ class Harness:
         for thread in self.list_threads():
             if thread.ident is not None:
                 thread.join(60)
+        self.connection.close()
 
     def cycle(self, report: Report) -> None:
         time.sleep(self.surgeon.chance.uniform(0.0, 0.4))
