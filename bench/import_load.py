@@ -22,7 +22,8 @@ from bench.measure import Bench, Caller, run_bench
 from ragstore.client.location import ServiceAddress
 
 MODES = ("vector", "text", "hybrid")
-VOCABULARY = [f"{a}{b}{c}" for a in "bdfglmnprst" for b in ("a", "e", "io", "u") for c in ("ck", "ll", "nd", "rt", "sh")]
+ENDS = ("ck", "ll", "nd", "rt", "sh")
+VOCABULARY = [f"{start}{vowel}{end}" for start in "bdfglmnprst" for vowel in ("a", "e", "io", "u") for end in ENDS]
 WORDS = 60  # of a passage
 BATCH = 100
 PROBE_SECONDS = 0.01
@@ -88,9 +89,7 @@ class Phase:
 def search(caller: Caller, collection: str, mode: str, chance: random.Random) -> float:
     query = " ".join(make_passage(chance).split()[:5])
     began = time.perf_counter()
-    answer = caller.call(
-        "POST", f"/v1/collections/{collection}/search", {"query": query, "mode": mode, "top_k": 10}
-    )
+    answer = caller.call("POST", f"/v1/collections/{collection}/search", {"query": query, "mode": mode, "top_k": 10})
     if not answer["hits"]:
         raise SystemExit(f"nothing was found for {query!r}")
     return time.perf_counter() - began
