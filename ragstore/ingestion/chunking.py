@@ -7,7 +7,7 @@ from semantic_text_splitter import TextSplitter
 
 from ragstore.collection.schemas import Chunking
 from ragstore.document.publishing import Passage
-from ragstore.embedding.tokens import count_tokens, load_tokenizer
+from ragstore.embedding.tokens import count_text, count_tokens
 
 # Characters of a long text the splitter is shown at once, for each token of a passage. Its time grows with the square
 # of what it is shown; four characters a token is common, so this is room for several passages.
@@ -18,7 +18,7 @@ Piece = tuple[int, str]
 
 @lru_cache(maxsize=32)
 def make_splitter(size: int, overlap: int) -> TextSplitter:
-    return TextSplitter.from_huggingface_tokenizer(load_tokenizer(), size, overlap=overlap)
+    return TextSplitter.from_callback(count_text, size, overlap=overlap)
 
 
 def split_texts(texts: Sequence[str], chunking: Chunking) -> list[list[Passage]]:
@@ -52,7 +52,7 @@ def cut_in_windows(texts: Sequence[str], splitter: TextSplitter, window: int) ->
     while positions:
         order = list(positions)
         windows = [texts[index][positions[index] : positions[index] + window] for index in order]
-        for index, pieces in zip(order, splitter.chunk_all_indices(windows), strict=True):  # on all cores
+        for index, pieces in zip(order, map(splitter.chunk_indices, windows), strict=True):
             offset = positions.pop(index)
             last = offset + window >= len(texts[index])
             keep = pieces if last or len(pieces) < 2 else pieces[:-1]

@@ -5,7 +5,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from ragstore.embedding.tokens import TOKENIZER_FILE, count_tokens, load_tokenizer, wordllama_file
+from ragstore.embedding import tokens
+from ragstore.embedding.tokens import (
+    TOKENIZER_FILE,
+    TokensByWord,
+    count_tokens,
+    find_tokens,
+    load_tokenizer,
+    wordllama_file,
+)
 from ragstore.errors import ConfigurationError
 
 plain = Tokenizer.from_file(str(wordllama_file(TOKENIZER_FILE)))
@@ -40,3 +48,24 @@ def test_cutting_at_words_changes_no_token(text: str) -> None:
 def test_missing_file_is_named() -> None:
     with pytest.raises(ConfigurationError, match="lacks weights/none"):
         wordllama_file("weights/none")
+
+
+@given(st.text(st.sampled_from("ab \n\t▁<s>/unk日é\U0001f600'."), max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_tokens_found_word_by_word_are_the_tokenizers(text: str) -> None:
+    wanted = plain.encode(text, add_special_tokens=False).ids
+    assert find_tokens(text) == wanted
+    assert count_tokens([text]) == [len(wanted)]
+
+
+@pytest.mark.parametrize("text", ["<s> one </s>", "a<unk>b", "<s", "one  two ", "  ", "▁", "\x00", "x" * 5000])
+def test_odd_texts_have_the_tokenizers_tokens(text: str) -> None:
+    assert find_tokens(text) == plain.encode(text, add_special_tokens=False).ids
+
+
+def test_words_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "MOST_KNOWN_WORDS", 3)
+    known = TokensByWord()
+    for word in ("▁one", "▁two", "▁three", "▁four", "x" * 33):
+        assert known[word] == tuple(token.id for token in load_tokenizer().model.tokenize(word))
+    assert list(known) == ["▁four"]

@@ -59,9 +59,9 @@ def test_the_time_of_cutting_grows_with_the_text_and_not_with_its_square(letters
         def __init__(self) -> None:
             self.splitter = make_splitter(64, 8)
 
-        def chunk_all_indices(self, windows: list[str]) -> list[list[tuple[int, str]]]:
-            shown.extend(len(one) for one in windows)
-            return self.splitter.chunk_all_indices(windows)
+        def chunk_indices(self, window: str) -> list[tuple[int, str]]:
+            shown.append(len(window))
+            return self.splitter.chunk_indices(window)
 
     text = letters * (40_000 // len(letters))
     (pieces,) = cut_in_windows([text], cast(TextSplitter, Watched()), WINDOW * 64)
