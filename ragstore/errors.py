@@ -14,7 +14,7 @@ RagstoreError
 ├── Unprocessable 422 ── InvalidFilter, InvalidVector, InvalidDocument, IdempotencyMismatch
 ├── TooManyRequests 429
 ├── InternalError 500
-├── ProviderFailed 502
+├── ProviderFailed 502 ── ProviderRefused
 ├── Unavailable 503 ── PoolExhausted, DatabaseUnavailable, ProviderUnavailable, RerankerUnavailable
 ├── TimedOut 504
 └── StorageFull 507
@@ -175,6 +175,12 @@ class ProviderFailed(RagstoreError):
     """The model provider gave an answer that cannot be used"""
 
     status, slug = 502, "provider-failed"
+
+
+class ProviderRefused(ProviderFailed):
+    """The model provider refused, and would refuse again"""
+
+    slug = "provider-refused"
 
 
 class Unavailable(RagstoreError):
