@@ -14,7 +14,7 @@ from ragstore.cli.metrics import measure
 from ragstore.collection.schemas import Chunking
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
-from ragstore.ingestion.service import with_title
+from ragstore.ingestion.texts import with_title
 
 
 def main() -> None:

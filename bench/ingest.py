@@ -23,7 +23,8 @@ from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.codes import encode
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
-from ragstore.ingestion.service import IngestionService, with_title
+from ragstore.ingestion.service import IngestionService
+from ragstore.ingestion.texts import with_title
 from ragstore.settings import Settings
 from ragstore.tenant.queries import list_tenants
 

@@ -32,6 +32,7 @@ from ragstore.statements import (
     SessionLease,
     fetch,
     number_parameters,
+    write,
 )
 
 Plan = Literal["cached", "custom"]
@@ -275,4 +276,5 @@ __all__ = [
     "TenantDatabase",
     "fetch",
     "number_parameters",
+    "write",
 ]

@@ -30,7 +30,7 @@ FIELDS: dict[type, dict[str, str]] = {
         "title": "The document's title.",
         "source": "The document's source.",
         "url": "The document's address.",
-        "metadata": "The document's metadata; empty when `include` leaves it out.",
+        "metadata": "The document's metadata, and over it the passage's own; empty when `include` leaves it out.",
         "ordinal": "The passage's number in its document, from 0.",
         "start": "Where the passage begins in its document, in code points.",
         "end": "Where it ends there, exclusive.",

@@ -107,9 +107,9 @@ def to_document(line: bytes, source: str) -> DocumentUpsert:
         raise Unreadable("has no _id, id or key")
     if not isinstance(content, str):
         raise Unreadable("has no text or content")
-    texts = {name: take_text(record, name) for name in ("title", "source", "url")}
-    texts["source"] = texts["source"] or source
-    return DocumentUpsert(content, str(key), **texts, metadata=take_metadata(record))
+    title, url = take_text(record, "title"), take_text(record, "url")
+    source = take_text(record, "source") or source
+    return DocumentUpsert(content, str(key), title, source, url, take_metadata(record))
 
 
 def take(record: dict[str, Any], names: Iterable[str]) -> Any:

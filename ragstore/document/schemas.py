@@ -35,7 +35,7 @@ class DocumentsDeleted(msgspec.Struct):
 
 
 class ChunkRead(msgspec.Struct):
-    """`start` and `end` are code points of the document's content, end exclusive."""
+    """`start` and `end` are code points of the document's content, end exclusive; `metadata` is the passage's own."""
 
     id: UUID
     ordinal: int
@@ -43,6 +43,7 @@ class ChunkRead(msgspec.Struct):
     start: int
     end: int
     token_count: int
+    metadata: dict[str, Any]
 
 
 FilterText = Annotated[str, Meta(description="A filter as JSON text.")]

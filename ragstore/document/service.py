@@ -11,6 +11,7 @@ from ragstore.document import queries
 from ragstore.document.digests import digest_record
 from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
+from ragstore.document.passages.queries import list_chunks
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
 from ragstore.document.terms.queries import forget_terms
@@ -67,7 +68,9 @@ class DocumentService:
         changes = list_changes(row, wanted)
         if changes:
             record = {"source": row.source, "url": row.url, "meta": row.meta} | changes
-            changes["record_digest"] = digest_record(record["source"], record["url"], record["meta"])
+            changes["record_digest"] = digest_record(
+                record["source"], record["url"], record["meta"], from_file=row.file_id is not None
+            )
             await queries.update_document(self.session, self.tenant_id, document_id, changes)
             entries = {document_id: list_entries(record["source"], record["meta"])}
             await queries.replace_entries(self.session, self.tenant_id, handle.id, entries)
@@ -103,7 +106,7 @@ class DocumentService:
         handle = await self._open(collection)
         await self._find(handle, document_id)
         after = decode_cursor(cursor, Ordinal) if cursor else None
-        rows = await queries.list_chunks(self.session, self.tenant_id, document_id, after, limit + 1)
+        rows = await list_chunks(self.session, self.tenant_id, document_id, after, limit + 1)
         items = [to_chunk(row) for row in rows[:limit]]
         return Page(items, encode_cursor(items[-1].ordinal) if len(rows) > limit else None)
 
@@ -180,4 +183,4 @@ def to_read(row: Document, *, with_content: bool) -> DocumentRead:
 
 
 def to_chunk(row: Chunk) -> ChunkRead:
-    return ChunkRead(row.id, row.ordinal, row.content, row.start_offset, row.end_offset, row.token_count)
+    return ChunkRead(row.id, row.ordinal, row.content, row.start_offset, row.end_offset, row.token_count, row.meta)

@@ -22,9 +22,7 @@ class PartlyEmbedded:
     refused: dict[int, TextsRefused]
 
 
-async def embed_partly(
-    embedder: Embedder, texts: Sequence[str], *, on_batch: OnBatch | None = None
-) -> PartlyEmbedded:
+async def embed_partly(embedder: Embedder, texts: Sequence[str], *, on_batch: OnBatch | None = None) -> PartlyEmbedded:
     """Raises what `embed_documents` raises, but for TextsRefused."""
     vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
     refused: dict[int, TextsRefused] = {}

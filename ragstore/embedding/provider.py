@@ -26,7 +26,8 @@ class Embedder(Protocol):
     """Vectors come in the order of the texts, zero-padded to 1536, of unit length.
 
     Raises ProviderFailed for an answer that cannot be used, ProviderRefused where another try would be answered the
-    same, and ProviderUnavailable for no answer; a text that is empty is the caller's mistake (ValueError), except with the local model.
+    same, and ProviderUnavailable for no answer; a text that is empty is the caller's mistake (ValueError), except with
+    the local model.
     """
 
     @property

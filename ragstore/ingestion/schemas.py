@@ -9,15 +9,37 @@ MOST_DOCUMENTS = 1000
 Status = Literal["created", "updated", "unchanged", "failed"]
 
 
-class DocumentUpsert(msgspec.Struct, forbid_unknown_fields=True):
-    """A document and the caller's `key` for it: the same key again replaces it. Without one, its id becomes the key."""
+# Numbers, or base64 of little-endian float32: a sixth of the bytes.
+Vector = list[float] | str
+
+
+class ChunkUpsert(msgspec.Struct, forbid_unknown_fields=True):
+    """A passage as the caller cut it. `start` and `end` are code points of the document's content, end exclusive; left
+    out, the passage is looked for behind the one before. Without a `vector` the collection's model makes one.
+    """
 
     content: str
+    start: int | None = None
+    end: int | None = None
+    metadata: dict[str, Any] = {}
+    vector: Vector | None = None
+
+
+class DocumentUpsert(msgspec.Struct, forbid_unknown_fields=True):
+    """A document and the caller's `key` for it: the same key again replaces it. Without one, its id becomes the key.
+
+    `content` may be left out where `chunks` are given: it is then theirs, with a blank line between. With a `vector` of
+    1 to 1536 numbers the document is one passage.
+    """
+
+    content: str | None = None
     key: str | None = None
     title: str | None = None
     source: str | None = None
     url: str | None = None
     metadata: dict[str, Any] = {}
+    chunks: list[ChunkUpsert] | None = None
+    vector: Vector | None = None
 
 
 class DocumentsUpsert(msgspec.Struct, forbid_unknown_fields=True):

@@ -15,7 +15,8 @@ from ragstore.document.filters import Filter
 from ragstore.search.pool_sql import SCOPE, PoolShape, compile_pool
 
 HIT_COLUMNS = """
-    d.id, d.key, c.id, {score}, c.content, d.title, d.source, d.url, d.metadata, c.ordinal, c.start_offset, c.end_offset
+    d.id, d.key, c.id, {score}, c.content, d.title, d.source, d.url, d.metadata || c.metadata, c.ordinal,
+    c.start_offset, c.end_offset
 """
 
 # Candidates by Hamming distance on the codes (the collection's index, or an index-only scan of `ix_embedding_code`);
