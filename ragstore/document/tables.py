@@ -90,7 +90,8 @@ class MetadataEntry(SQLModel, table=True):
 
 class Chunk(SQLModel, table=True):
     """A passage. Offsets are Unicode code points into the document's content, 0-based, end exclusive. `digest` is of
-    the text that was embedded: what has the same need not be embedded again. Null before ragstore kept it.
+    the text that was embedded, and of the vector where it came ready: what has the same need not be embedded again.
+    Null before ragstore kept it.
     """
 
     __table_args__ = (

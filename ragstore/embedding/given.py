@@ -39,11 +39,11 @@ def check_width(width: int, wanted: int | None) -> None:
 
 def find_unusable(vectors: NDArray[np.float32]) -> Iterator[tuple[int, str]]:
     """The rows that cannot be compared with others, and why."""
-    finite = np.isfinite(vectors)
-    for row in np.flatnonzero(~finite.all(axis=1)):
-        place = int(np.argmin(finite[row]))
-        yield int(row), f"must hold numbers that are finite in float32, number {place} is {vectors[row, place]}"
-    vectors = np.where(finite, vectors, np.float32(1)) if not finite.all() else vectors
-    squared = squared_norms(vectors)
+    squared = squared_norms(vectors)  # in float64, where no sum of float32 squares overflows: finite if all numbers are
     for row in np.flatnonzero(~((squared >= LEAST_SQUARED_NORM) & (squared <= MOST_SQUARED_NORM))):
-        yield int(row), "is too short or too long to compare" if vectors[row].any() else "must not be all zero"
+        finite = np.isfinite(vectors[row])
+        if not finite.all():
+            place = int(np.argmin(finite))
+            yield int(row), f"must hold numbers that are finite in float32, number {place} is {vectors[row, place]}"
+        else:
+            yield int(row), "is too short or too long to compare" if vectors[row].any() else "must not be all zero"
