@@ -14,7 +14,7 @@ from ragstore.cli.metrics import measure
 from ragstore.collection.schemas import Chunking
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
-from ragstore.ingestion.service import with_title
+from ragstore.ingestion.outline import make_outline
 
 
 def main() -> None:
@@ -22,10 +22,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     judged, documents, embedder = read_judged(folder), read_corpus(folder), LocalEmbedder()
-    cut = split_texts([one["content"] for one in documents], Chunking())
+    outlines = [make_outline(one["content"], one["title"], Chunking()) for one in documents]
+    cut = split_texts([one["content"] for one in documents], Chunking(), outlines)
     pairs = [(one, piece) for one, pieces in zip(documents, cut, strict=True) for piece in pieces]
     keys = [one["key"] for one, _ in pairs]
-    passages = embedder.embed([with_title(one["title"], piece.content) for one, piece in pairs])[:, :256]
+    passages = embedder.embed([piece.indexed for _, piece in pairs])[:, :256]
     run: dict[str, dict[str, float]] = {}
     for query, text in judged.queries.items():
         scores = passages @ embedder.embed([text])[0, :256]

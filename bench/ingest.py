@@ -2,7 +2,7 @@
 
     python -m bench.ingest DIR [--clients 2]
 
-The shares come from the same documents taken through the stages one by one in this process: cutting and embedding
+The shares come from the same documents taken through the stages one by one in this process: those before the database
 alone, then the whole ingestion without HTTP; what HTTP adds is the rest of the run over HTTP with one client.
 """
 
@@ -23,33 +23,40 @@ from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.codes import encode
 from ragstore.embedding.local import LocalEmbedder
 from ragstore.ingestion.chunking import split_texts
-from ragstore.ingestion.service import IngestionService, with_title
+from ragstore.ingestion.outline import make_outline
+from ragstore.ingestion.service import IngestionService
+from ragstore.lexical.analysis import get_analyzer
+from ragstore.lexical.indexing import TermNumbers, to_passage_terms
 from ragstore.settings import Settings
 from ragstore.tenant.queries import list_tenants
 
 SIZE = 100
 
 
-def cut_and_embed(documents: Sequence[dict[str, Any]]) -> tuple[float, float, float]:
-    """Seconds of cutting, of embedding and of codes."""
-    embedder = LocalEmbedder()
+def cut_and_embed(documents: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Seconds of each stage that needs neither the network nor the database."""
+    embedder, analyzer = LocalEmbedder(), get_analyzer("english")
     embedder.load()
-    cutting = embedding = coding = 0.0
+    numbers = TermNumbers(uuid.uuid4())
+    cutting = embedding = coding = indexing = 0.0
     for start in range(0, len(documents), SIZE):
         batch = documents[start : start + SIZE]
         began = time.perf_counter()
-        passages = split_texts([one["content"] for one in batch], Chunking())
+        outlines = [make_outline(one["content"], one["title"], Chunking()) for one in batch]
+        passages = split_texts([one["content"] for one in batch], Chunking(), outlines)
         cut = time.perf_counter()
-        pairs = [(one, piece) for one, pieces in zip(batch, passages, strict=True) for piece in pieces]
-        vectors = embedder.embed([with_title(one["title"], piece.content) for one, piece in pairs])
+        texts = [piece.indexed for pieces in passages for piece in pieces]
+        vectors = embedder.embed(texts)
         embedded = time.perf_counter()
         encode(vectors)
-        cutting, embedding, coding = (
-            cutting + cut - began,
-            embedding + embedded - cut,
-            coding + time.perf_counter() - embedded,
-        )
-    return cutting, embedding, coding
+        coded = time.perf_counter()
+        for text in texts:
+            to_passage_terms(terms := analyzer.terms(text), numbers, analyzer.count_scored(terms), 1.0)
+        cutting += cut - began
+        embedding += embedded - cut
+        coding += coded - embedded
+        indexing += time.perf_counter() - coded
+    return {"cutting (tokens counted)": cutting, "embedding": embedding, "codes": coding, "words": indexing}
 
 
 async def ingest_in_process(bench: Bench, documents: Sequence[dict[str, Any]]) -> float:
@@ -92,15 +99,13 @@ def main() -> None:
         at_once = post_at_once(bench, documents, arguments.clients)
         passages = caller.call("GET", "/v1/collections/one")["chunk_count"]
         inside = asyncio.run(ingest_in_process(bench, documents))
-        cutting, embedding, coding = cut_and_embed(documents)
+        stages = cut_and_embed(documents)
     print(f"{len(documents)} documents, {passages} passages, {SIZE} documents a post")
     print(f"over HTTP, 1 client             {passages / over_http:7.0f} passages/s")
     print(f"over HTTP, {arguments.clients} clients            {passages / at_once:7.0f} passages/s")
     shares = {
-        "cutting (tokens counted)": cutting,
-        "embedding": embedding,
-        "codes": coding,
-        "database": inside - cutting - embedding - coding,
+        **stages,
+        "database": inside - sum(stages.values()),
         "HTTP and JSON": over_http - inside,
     }
     for name, seconds in shares.items():

@@ -32,7 +32,8 @@ def run_bench(**values: Any) -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="ragstore-bench-") as folder:
         data_dir = Path(folder) / "data"
         settings = Settings.model_validate({"data_dir": data_dir, "log_level": "warning"} | values)
-        with run_child(settings) as address, start_embedded(data_dir) as server:
+        given = {f"RAGSTORE_{name.upper()}": str(value) for name, value in values.items()}
+        with run_child(settings, given) as address, start_embedded(data_dir) as server:
             yield Bench(address, server.url, data_dir)
 
 
@@ -72,7 +73,7 @@ def post_corpus(caller: Caller, collection: str, documents: Sequence[dict[str, A
     started = time.perf_counter()
     for start in range(0, len(documents), size):
         body = {"documents": documents[start : start + size]}
-        caller.call("POST", f"/v1/collections/{collection}/documents", body)
+        caller.call("POST", f"/v1/collections/{collection}/documents?wait=true", body)
     return time.perf_counter() - started
 
 

@@ -1,6 +1,6 @@
 """Search among ready vectors: the complete scan, the index, filters of every width, eight clients at once.
 
-    python -m bench.vectors VECTORS.npy QUERIES.npy [--count 100000] [--queries 200] [--halfvec] [--build-memory 1024]
+    python -m bench.vectors VECTORS.npy QUERIES.npy [--count 100000] [--queries 200] [--halfvec] [--build-memory 2048]
 
 VECTORS.npy holds (n, 1536) float32 or float16 of unit length, QUERIES.npy some more that are not among them. Recall is
 against all inner products in numpy. The bare statement is the service's own, by asyncpg as the owner.
@@ -241,7 +241,7 @@ if __name__ == "__main__":
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--filter-queries", type=int, default=50)
     parser.add_argument("--halfvec", action="store_true", help="Build both kinds of HNSW by SQL, to compare.")
-    parser.add_argument("--build-memory", type=int, default=1024, help="RAGSTORE_INDEX_BUILD_MEMORY_MB")
+    parser.add_argument("--build-memory", type=int, default=2048, help="RAGSTORE_INDEX_BUILD_MEMORY_MB")
     given = parser.parse_args()
     with run_bench(index_build_quiet=0, index_build_memory_mb=given.build_memory) as running:
         run(running, given)

@@ -10,8 +10,11 @@ from sqlmodel import SQLModel
 import ragstore.chat.tables
 import ragstore.collection.tables
 import ragstore.document.tables
+import ragstore.file.tables
 import ragstore.idempotency.tables
+import ragstore.ingestion.streaming.tables
 import ragstore.job.tables
+import ragstore.reembedding.tables
 import ragstore.tenant.tables  # noqa: F401  # each import registers its tables
 from ragstore.collection.indexing import PREFIX
 from ragstore.columns import Code, SparseVector, Vector

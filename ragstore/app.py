@@ -13,23 +13,32 @@ from litestar.types import ExceptionHandlersMap
 import ragstore.chat.routes
 import ragstore.collection.routes
 import ragstore.doctor.routes
+import ragstore.document.export.routes
 import ragstore.document.routes
 import ragstore.health
 import ragstore.index.routes
+import ragstore.ingestion.files.routes
 import ragstore.ingestion.routes
+import ragstore.ingestion.streaming.routes
 import ragstore.job.routes
 import ragstore.recall.routes
+import ragstore.reembedding.routes
 import ragstore.search.routes
 import ragstore.tenant.routes
 from ragstore.collection.indexing import INDEX
+from ragstore.collection.models import REEMBED
 from ragstore.database import Database
 from ragstore.dependencies import make_dependencies
 from ragstore.document.tidying import FOLD_TERMS, VACUUM, FoldTermsHandler
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
-from ragstore.idempotency.hook import check_idempotency, release_claim
+from ragstore.idempotency.hook import check_idempotency, release_claim, stop_heartbeat
 from ragstore.index.handler import BuildOptions, IndexHandler
+from ragstore.ingestion.acceptance import INGEST
+from ragstore.ingestion.files.handler import FileHandler
+from ragstore.ingestion.files.service import READ_FILE
+from ragstore.ingestion.handler import IngestHandler
 from ragstore.job.context import Handler
 from ragstore.job.listener import Listener
 from ragstore.job.worker import Worker, WorkerOptions
@@ -38,7 +47,10 @@ from ragstore.maintenance.sweep import SWEEP, SweepHandler, list_sweeps, request
 from ragstore.maintenance.vacuum import VacuumHandler
 from ragstore.migrate import current_revision, latest_revision
 from ragstore.openapi import make_assets, make_openapi
+from ragstore.parsing.supervisor import Parser, ParserOptions
 from ragstore.problems import render_problem
+from ragstore.reembedding.changes import DROP_VECTORS
+from ragstore.reembedding.handler import DropHandler, ReembedHandler
 from ragstore.reranking.endpoint import make_reranker
 from ragstore.reranking.reranker import Reranker
 from ragstore.settings import Settings, load_settings
@@ -59,30 +71,43 @@ def make_state(
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
     database = Database.connect(settings.database_url.get_secret_value(), settings, role=settings.app_role)
+    embedders = embedders or EmbedderRegistry(settings)
     stopping = asyncio.Event()
+    parser = make_parser(settings)
     return AppState(
         settings=settings,
         database=database,
-        embedders=embedders or EmbedderRegistry(settings),
+        embedders=embedders,
         authenticator=Authenticator(database),
+        parser=parser,
         reranker=reranker or make_reranker(settings),
-        worker=make_worker(settings, database, stopping) if settings.run_jobs else None,
+        worker=make_worker(settings, database, embedders, parser, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
 
 
-def make_worker(settings: Settings, database: Database, stopping: asyncio.Event) -> Worker:
+def make_parser(settings: Settings) -> Parser:
+    return Parser(ParserOptions(settings.parse_memory_mb, settings.parse_timeout, settings.parse_concurrency))
+
+
+def make_worker(
+    settings: Settings, database: Database, embedders: EmbedderRegistry, parser: Parser, stopping: asyncio.Event
+) -> Worker:
     assert settings.database_url is not None  # noqa: S101  # make_state has looked
     url = settings.database_url.get_secret_value()
     one = settings.model_copy(update={"pool_size": 1, "max_overflow": 0})
     listener = Listener(Database.connect(url, one, role=settings.app_role))
     options = WorkerOptions(
-        settings.job_concurrency, settings.job_lease, settings.job_retry_delay, settings.pool_timeout
+        settings.job_concurrency,
+        settings.job_lease,
+        settings.job_retry_delay,
+        settings.pool_timeout,
+        settings.job_patience_hours * 3600,
     )
-    return Worker(database, listener, make_handlers(settings), options, stopping)
+    return Worker(database, listener, make_handlers(settings, embedders, parser), options, stopping)
 
 
-def make_handlers(settings: Settings) -> dict[str, Handler]:
+def make_handlers(settings: Settings, embedders: EmbedderRegistry, parser: Parser | None = None) -> dict[str, Handler]:
     """Who does each kind of job."""
     url = settings.owner_database_url or settings.database_url
     assert url is not None  # noqa: S101  # make_state has looked
@@ -94,6 +119,10 @@ def make_handlers(settings: Settings) -> dict[str, Handler]:
         SWEEP: sweep.run,
         INDEX: make_index_handler(settings, url.get_secret_value()).run,
         FOLD_TERMS: FoldTermsHandler().run,
+        INGEST: IngestHandler(embedders, settings.index_threshold).run,
+        READ_FILE: FileHandler(parser or make_parser(settings), embedders, settings.index_threshold).run,
+        REEMBED: ReembedHandler(embedders, settings.index_threshold, settings.old_vectors_grace).run,
+        DROP_VECTORS: DropHandler().run,
     }
 
 
@@ -125,6 +154,7 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         state.stopping.set()
         if state.worker is not None:
             await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
+        await state.parser.close()
         await state.embedders.close()
         if state.reranker is not None:
             await state.reranker.close()
@@ -158,7 +188,7 @@ def create_app(
             yield
 
     app = Litestar(
-        route_handlers=[make_api(), ragstore.health.router, console.router, make_assets()],
+        route_handlers=[make_api(settings), ragstore.health.router, console.router, make_assets()],
         dependencies=make_dependencies(),
         middleware=[DefineMiddleware(ApiKeyAuthentication)],
         guards=[require_scope],
@@ -175,14 +205,19 @@ def create_app(
     return app
 
 
-def make_api() -> Router:
+def make_api(settings: Settings) -> Router:
     return Router(
         "/v1",
         route_handlers=[
             ragstore.collection.routes.router,
             ragstore.index.routes.router,
+            ragstore.reembedding.routes.router,
             ragstore.document.routes.router,
+            ragstore.document.export.routes.router,
             ragstore.ingestion.routes.router,
+            ragstore.ingestion.streaming.routes.router,
+            ragstore.ingestion.files.routes.make_uploads(settings.max_file_bytes),
+            ragstore.ingestion.files.routes.router,
             ragstore.search.routes.router,
             ragstore.search.routes.across,
             ragstore.recall.routes.router,
@@ -195,6 +230,7 @@ def make_api() -> Router:
         ],
         guards=[require_json, require_known_query],
         before_request=check_idempotency,
+        after_response=stop_heartbeat,
     )
 
 

@@ -20,6 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from ragstore.columns import register_codecs
 from ragstore.database_url import parse_database_url
 from ragstore.errors import DatabaseUnavailable, InternalError, PoolExhausted, RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.settings import Settings
 from ragstore.sqlstate import translate_database_error
 from ragstore.statements import (
@@ -32,6 +33,7 @@ from ragstore.statements import (
     SessionLease,
     fetch,
     number_parameters,
+    write,
 )
 
 Plan = Literal["cached", "custom"]
@@ -122,6 +124,8 @@ class Database:
             lease.session.info[DRIVER] = connection
             yield lease.session
             await lease.session.flush()
+            failpoint(Failpoint.BEFORE_COMMIT)
+        failpoint(Failpoint.AFTER_COMMIT)
 
     @asynccontextmanager
     async def reading(
@@ -275,4 +279,5 @@ __all__ = [
     "TenantDatabase",
     "fetch",
     "number_parameters",
+    "write",
 ]

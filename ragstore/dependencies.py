@@ -1,5 +1,6 @@
 """What a handler may ask for by name, and how it is built from the application's state."""
 
+import asyncio
 from typing import Any
 
 from litestar import Request
@@ -10,9 +11,13 @@ from ragstore.database import TenantDatabase
 from ragstore.doctor.service import DoctorService
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.idempotency.hook import provide_recorder
+from ragstore.ingestion.acceptance import AcceptanceService
+from ragstore.ingestion.files.service import FileIngestion
 from ragstore.ingestion.service import IngestionService
+from ragstore.ingestion.streaming.exchange import StreamLimits
 from ragstore.job.events import JobWatch
 from ragstore.recall.service import RecallService
+from ragstore.reembedding.service import ReembeddingService
 from ragstore.search.service import SearchService
 from ragstore.search.tuning import Tuning
 from ragstore.settings import Settings
@@ -51,6 +56,23 @@ async def provide_ingestion(request: AnyRequest) -> IngestionService:
     return IngestionService(await provide_tenant_database(request), state.embedders, recorder, threshold)
 
 
+async def provide_acceptance(request: AnyRequest) -> AcceptanceService:
+    return AcceptanceService(await provide_tenant_database(request), await provide_recorder(request))
+
+
+async def provide_stopping(request: AnyRequest) -> asyncio.Event:
+    return read_state(request).stopping
+
+
+async def provide_stream_limits(request: AnyRequest) -> StreamLimits:
+    state = read_state(request)
+    return StreamLimits(state.settings.max_body_bytes, state.stopping)
+
+
+async def provide_file_ingestion(request: AnyRequest) -> FileIngestion:
+    return FileIngestion(await provide_tenant_database(request), await provide_recorder(request))
+
+
 def make_tuning(settings: Settings) -> Tuning:
     return Tuning(settings.search_candidates, settings.search_text_candidates, settings.bm25_k1, settings.bm25_b)
 
@@ -71,6 +93,12 @@ async def provide_search(request: AnyRequest) -> SearchService:
 
 async def provide_index_threshold(request: AnyRequest) -> int:
     return read_state(request).settings.index_threshold
+
+
+async def provide_reembedding(request: AnyRequest) -> ReembeddingService:
+    state = read_state(request)
+    database, recorder = await provide_tenant_database(request), await provide_recorder(request)
+    return ReembeddingService(database, state.embedders, recorder, state.settings.old_vectors_grace)
 
 
 async def provide_recall(request: AnyRequest) -> RecallService:
@@ -97,8 +125,13 @@ def make_dependencies() -> dict[str, Provide]:
         "caller": Provide(provide_caller),
         "authenticator": Provide(provide_authenticator),
         "ingestion": Provide(provide_ingestion),
+        "acceptance": Provide(provide_acceptance),
+        "stopping": Provide(provide_stopping),
+        "stream_limits": Provide(provide_stream_limits),
+        "file_ingestion": Provide(provide_file_ingestion),
         "search_service": Provide(provide_search),
         "index_threshold": Provide(provide_index_threshold),
+        "reembedding_service": Provide(provide_reembedding),
         "recall_service": Provide(provide_recall),
         "doctor_service": Provide(provide_doctor),
         "job_watch": Provide(provide_job_watch),

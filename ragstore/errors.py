@@ -12,9 +12,10 @@ RagstoreError
 ├── BodyTooLarge 413
 ├── UnsupportedMediaType 415
 ├── Unprocessable 422 ── InvalidFilter, InvalidVector, InvalidDocument, IdempotencyMismatch
+│   └── FileEncrypted, FileDamaged, FileEmpty, FileWithoutText, FileUnsupported, FileTooDemanding
 ├── TooManyRequests 429
 ├── InternalError 500
-├── ProviderFailed 502
+├── ProviderFailed 502 ── ProviderRefused
 ├── Unavailable 503 ── PoolExhausted, DatabaseUnavailable, ProviderUnavailable, RerankerUnavailable
 ├── TimedOut 504
 └── StorageFull 507
@@ -55,6 +56,17 @@ class RagstoreError(Exception):
     @classmethod
     def type(cls) -> str:
         return TYPE_PREFIX + cls.slug
+
+
+def find_error(type_: str) -> type[RagstoreError]:
+    """The class that a `type` names; InternalError for one that is none."""
+    waiting: list[type[RagstoreError]] = [RagstoreError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.type() == type_:
+            return kind
+        waiting += kind.__subclasses__()
+    return InternalError
 
 
 class ConfigurationError(RagstoreError):
@@ -159,6 +171,52 @@ class InvalidDocument(Unprocessable):
     slug = "invalid-document"
 
 
+class FileEncrypted(Unprocessable):
+    """The file needs a password"""
+
+    slug = "file-encrypted"
+
+
+class FileDamaged(Unprocessable):
+    """The file is damaged or incomplete"""
+
+    slug = "file-damaged"
+
+
+class FileEmpty(Unprocessable):
+    """The file is empty"""
+
+    slug = "file-empty"
+
+
+class FileWithoutText(Unprocessable):
+    """The file holds no text"""
+
+    slug = "file-without-text"
+
+
+class FileUnsupported(Unprocessable):
+    """Files of this kind are not read"""
+
+    slug = "file-unsupported"
+
+
+class FileTooDemanding(Unprocessable):
+    """Reading the file takes more than is allowed"""
+
+    slug = "file-too-demanding"
+
+
+FILE_ERRORS: tuple[type[Unprocessable], ...] = (
+    FileEncrypted,
+    FileDamaged,
+    FileEmpty,
+    FileWithoutText,
+    FileUnsupported,
+    FileTooDemanding,
+)
+
+
 class TooManyRequests(RagstoreError):
     """Too many requests"""
 
@@ -175,6 +233,12 @@ class ProviderFailed(RagstoreError):
     """The model provider gave an answer that cannot be used"""
 
     status, slug = 502, "provider-failed"
+
+
+class ProviderRefused(ProviderFailed):
+    """The model provider refused, and would refuse again"""
+
+    slug = "provider-refused"
 
 
 class Unavailable(RagstoreError):

@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from ragstore.ingestion.files.schemas import FileFields
 from ragstore.ingestion.schemas import DocumentUpsert
+from ragstore.ingestion.streaming.schemas import LineResult
 from ragstore.openapi_fields import describe_fields, restore_minimums
 from ragstore.openapi_search import complete_search
 from ragstore.problems import MEDIA_TYPE, Problem
@@ -22,12 +24,16 @@ IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 HEALTH_STATUSES = ("503", "default")
+STREAMED = "/documents/import"
+LINES = "application/x-ndjson"
 
 
 def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     """Every error as the problem it is, public routes as public, documents with their shape, searching in words."""
     components = document["components"]
-    _, schemas = msgspec.json.schema_components((Problem, DocumentUpsert), ref_template="#/components/schemas/{name}")
+    _, schemas = msgspec.json.schema_components(
+        (Problem, DocumentUpsert, LineResult, FileFields), ref_template="#/components/schemas/{name}"
+    )
     components["schemas"] |= schemas
     documents = components["schemas"]["DocumentsUpsert"]["properties"]["documents"]
     documents["items"] = {"$ref": "#/components/schemas/DocumentUpsert"}
@@ -40,9 +46,38 @@ def complete_document(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             complete_operation(path, operation)
-            if method != "get" and not path.endswith("/search"):
+            if method == "post" and path.endswith("/files"):
+                describe_upload(operation, components["schemas"])
+            if method == "post" and path.endswith(STREAMED):
+                complete_import(operation)
+            elif method != "get" and not path.endswith("/search"):
                 operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
     return document
+
+
+def complete_import(operation: dict[str, Any]) -> None:
+    """The framework knows neither the body, which no parameter of the handler is, nor the answer."""
+    of_document, of_line = ({"$ref": f"#/components/schemas/{name}"} for name in ("DocumentUpsert", "LineResult"))
+    operation["requestBody"] = {"required": True, "content": {LINES: {"schema": of_document}}}
+    answer = {
+        "description": "A line for each document, then one that sums up.",
+        "content": {LINES: {"schema": of_line}},
+    }
+    operation["responses"]["200"] = answer
+
+
+def describe_upload(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Parts of a form: files, and fields of which some are JSON as text."""
+    fields = schemas.pop("FileFields")
+    files = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
+    schemas["FileUpload"] = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": files, **fields["properties"]},
+    }
+    encoding = {name: {"contentType": "application/json"} for name in ("metadata", "chunking")}
+    content = {"multipart/form-data": {"schema": {"$ref": "#/components/schemas/FileUpload"}, "encoding": encoding}}
+    operation["requestBody"] = {"required": True, "content": content}
 
 
 def describe_schemas(schemas: dict[str, Any]) -> None:

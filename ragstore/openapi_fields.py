@@ -8,6 +8,7 @@ from ragstore.chat.schemas import MessageAppend, MessageAppendByKey, MessageCrea
 from ragstore.collection.schemas import ChunkingUpdate
 from ragstore.index.schemas import BuildProgress, IndexRead
 from ragstore.recall.schemas import PlanRecall, RecallReport
+from ragstore.reembedding.schemas import Overlap, ReembedRead, ReembedStart
 from ragstore.search.schemas import Fusion, Hit, Like, PlanReport, Scores, Timings
 from ragstore.shapes import open_node
 
@@ -30,7 +31,7 @@ FIELDS: dict[type, dict[str, str]] = {
         "title": "The document's title.",
         "source": "The document's source.",
         "url": "The document's address.",
-        "metadata": "The document's metadata; empty when `include` leaves it out.",
+        "metadata": "The document's metadata, and over it the passage's own; empty when `include` leaves it out.",
         "ordinal": "The passage's number in its document, from 0.",
         "start": "Where the passage begins in its document, in code points.",
         "end": "Where it ends there, exclusive.",
@@ -83,6 +84,32 @@ FIELDS: dict[type, dict[str, str]] = {
         "phase": "In Postgres' words.",
         "done": "Passages in the index so far.",
         "total": "Passages it will hold.",
+    },
+    ReembedStart: {
+        "model": "The new embedding model.",
+        "switch": "`auto`: when every passage has its vector; `manual`: when told to.",
+        "keep_old": "Whether the old vectors stay until `finish`; without, they go after the switch.",
+        "queries": "Questions to compare both models by; without any, stored passages are.",
+    },
+    ReembedRead: {
+        "state": "What searches use and passages have vectors of: see `docs/changing-models.md`.",
+        "model_from": "The model before; null while none is changed.",
+        "model_to": "The model after.",
+        "switch": "Whether searches switch by themselves.",
+        "keep_old": "Whether the old vectors stay after the switch.",
+        "done": "Passages that have a vector of the new model.",
+        "total": "Passages in all.",
+        "progress": "`done` of `total`, from 0 to 1.",
+        "eta": "Seconds left at the speed so far; null when nothing is under way.",
+        "overlap": "How alike both models answer; null until all vectors are there.",
+        "job": "The job that fills or drops vectors; null when it is over and forgotten.",
+        "started_at": "When the change began.",
+        "switched_at": "When searches began to use the new model.",
+    },
+    Overlap: {
+        "queries": "Questions that both models answered.",
+        "mean": "The mean share of the first ten passages that are the same.",
+        "min": "The least share.",
     },
     RecallReport: {
         "collection": "The name of the collection.",

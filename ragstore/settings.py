@@ -109,6 +109,9 @@ class Settings(BaseSettings):
         default=100_000, ge=8192, le=300_000, description="Most tokens in one call to the provider."
     )
     embedding_concurrency: int = Field(default=4, ge=1, le=64, description="Calls to the provider under way at once.")
+    old_vectors_grace: float = Field(
+        default=60, ge=0, le=86400, description="Seconds a model's vectors are kept after another has taken its place."
+    )
 
     # search
     search_candidates: int = Field(
@@ -154,11 +157,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Chunks from which an HNSW index on a collection's codes is built in the background; 0: always.",
     )
-    index_build_memory_mb: int = Field(
-        default=512,
+    index_build_memory_mb: int | None = Field(
+        default=None,
         ge=16,
         le=65_536,
-        description="Most memory of one index build, in MB: about 1 GB for a million chunks, slower with less.",
+        description="Most memory of one index build, in MB: about 1 GB for a million chunks, far slower with less. "
+        "Unset: the server's `maintenance_work_mem`, at least 512.",
     )
     index_build_workers: int = Field(
         default=0, ge=0, le=64, description="Processes that help with an index build, on machines with cores to spare."
@@ -183,6 +187,12 @@ class Settings(BaseSettings):
     job_retry_delay: float = Field(
         default=2, gt=0, le=600, description="Seconds before the first retry of a failed job; doubles up to 10 minutes."
     )
+    job_patience_hours: float = Field(
+        default=24,
+        ge=0,
+        le=8760,
+        description="Hours a job waits for a provider or database that is away, without getting on, until it fails.",
+    )
     sweep_interval: float = Field(
         default=300, ge=1, le=86400, description="Seconds between sweeps of what is over: sessions, keys, jobs, caches."
     )
@@ -193,6 +203,21 @@ class Settings(BaseSettings):
     keep_embedding_cache_days: float = Field(
         default=30, ge=0, le=3650, description="Days a vector is kept for texts that come again."
     )
+
+    # files
+    max_file_bytes: int = Field(
+        default=100 * 1024 * 1024,
+        ge=1024,
+        le=512 * 1024 * 1024,
+        description="Most bytes of one upload, all its files together; more is answered 413.",
+    )
+    parse_memory_mb: int = Field(
+        default=1024, ge=256, le=65_536, description="Address space of a process that reads a file, in MB."
+    )
+    parse_timeout: float = Field(
+        default=60, gt=0, le=3600, description="Seconds the reading of one file may take, on the clock and of a CPU."
+    )
+    parse_concurrency: int = Field(default=2, ge=1, le=64, description="Files a process has read at once.")
 
     # the service
     max_body_bytes: int = Field(

@@ -7,6 +7,7 @@ from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.job.worker import Worker
+from ragstore.parsing.supervisor import Parser
 from ragstore.reranking.reranker import Reranker
 from ragstore.search.recent import RecentQueries
 from ragstore.search.samples import Samples
@@ -20,6 +21,7 @@ class AppState:
     database: Database
     embedders: EmbedderRegistry
     authenticator: Authenticator
+    parser: Parser
     reranker: Reranker | None = None  # None: none is configured
     worker: Worker | None = None  # None: jobs are run by other processes
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # streams end, and no more jobs are claimed

@@ -1,7 +1,7 @@
 """Statements of our own on the driver itself, past SQLAlchemy, where every search would pay for it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -47,6 +47,12 @@ async def fetch(session: AnySession, statement: str, parameters: Mapping[str, An
     sql, names = number_parameters(statement)
     rows: list[Any] = await connection.fetch(sql, *[parameters[name] for name in names])
     return rows
+
+
+async def write(session: AsyncSession, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """The statement once for each row, whose values it names `$1`, `$2`, …; sent in one go. JSON is given as text."""
+    if rows:
+        await session.info[DRIVER].executemany(statement, rows)
 
 
 class Lease(Protocol):

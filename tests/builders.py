@@ -13,7 +13,8 @@ async def make_collection(client: httpx.AsyncClient, name: str = "docs", **value
 
 
 async def upsert(client: httpx.AsyncClient, *documents: Any, collection: str = "docs") -> list[dict[str, Any]]:
-    response = await client.post(f"/v1/collections/{collection}/documents", json={"documents": list(documents)})
+    body, params = {"documents": list(documents)}, {"wait": True}  # however many they are
+    response = await client.post(f"/v1/collections/{collection}/documents", json=body, params=params)
     assert response.status_code == 200, response.text
     results: list[dict[str, Any]] = response.json()["results"]
     return results

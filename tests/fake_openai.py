@@ -51,8 +51,11 @@ class Call:
 
 
 class FakeOpenAI:
-    def __init__(self, *, width: int = 1536, floats_only: bool = False) -> None:
-        """`width` without `dimensions` in the request; `floats_only`: a server that knows no base64."""
+    def __init__(self, *, width: int = 1536, floats_only: bool = False, refuses: str | None = None) -> None:
+        """`width` without `dimensions` in the request; `floats_only`: a server that knows no base64; calls with
+        `refuses` in one of their texts are answered 400.
+        """
+        self.refuses = refuses
         self.width = width
         self.floats_only = floats_only
         self.calls: list[Call] = []
@@ -74,11 +77,15 @@ class FakeOpenAI:
             self.under_way += 1
             self.most_under_way = max(self.most_under_way, self.under_way)
             try:
-                return await self.answer(call, self.faults.popleft() if self.faults else Fault())
+                return await self.answer(call, self.faults.popleft() if self.faults else self.judge(call))
             finally:
                 self.under_way -= 1
 
         return embeddings
+
+    def judge(self, call: Call) -> Fault:
+        refused = self.refuses is not None and any(self.refuses in text for text in call.texts)
+        return Fault(status=400) if refused else Fault()
 
     async def answer(self, call: Call, fault: Fault) -> Response[bytes]:
         await asyncio.sleep(fault.delay)

@@ -59,6 +59,11 @@ async def test_without_any_predicate_of_its_own_a_tenant_sees_nothing_foreign(
         message = {"session_key": f"s-{name}", "role": "user", "content": f"{CANARY} {name}"}
         stored = await careless.post("/v1/messages", json=message, headers=headers)
         sessions[name] = stored.json()["session_id"]
+    files: dict[str, str] = {}
+    for name, headers in (("one", {}), ("two", stranger)):
+        sent = [("file", (f"{name}.txt", f"{CANARY} {name}".encode()))]
+        uploaded = await careless.post(f"/v1/collections/docs-{name}/files", files=sent, headers=headers)
+        files[name] = uploaded.json()["results"][0]["file_id"]
     probes: list[tuple[str, str, Any]] = [
         ("GET", "/v1/collections", None),
         ("GET", "/v1/collections/docs-one", None),
@@ -70,9 +75,17 @@ async def test_without_any_predicate_of_its_own_a_tenant_sees_nothing_foreign(
         ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "top_k": 100}),
         ("POST", "/v1/collections/docs-two/search", {"query": CANARY, "filter": {"x": 1}}),
         ("GET", '/v1/collections/docs-two/documents?include=content&filter={"x": 1}', None),
+        ("GET", "/v1/collections/docs-one/export", None),
+        ("GET", "/v1/collections/docs-two/export", None),
+        ("POST", "/v1/collections/docs-two/documents/import?import=mine", None),
+        ("GET", "/v1/collections/docs-two/documents/import?import=mine", None),
         ("GET", "/v1/collections/docs-one/recall", None),
         ("GET", "/v1/collections/docs-two/recall", None),
+        ("GET", "/v1/collections/docs-one/reembed", None),
+        ("DELETE", "/v1/collections/docs-one/reembed", None),
         ("GET", "/v1/doctor", None),
+        ("GET", f"/v1/files/{files['one']}", None),
+        ("GET", f"/v1/files/{files['one']}/content", None),
         ("GET", "/v1/sessions", None),
         ("GET", f"/v1/sessions/{sessions['one']}", None),
         ("GET", f"/v1/sessions/{sessions['one']}/messages", None),

@@ -5,7 +5,21 @@ from typing import Annotated
 import typer
 
 import ragstore
-from ragstore.cli import demo, doctor, evaluate, ingest, keys, migrate, search, serve, tenants, worker
+from ragstore.cli import (
+    demo,
+    doctor,
+    evaluate,
+    exporting,
+    importing,
+    ingest,
+    keys,
+    migrate,
+    reembed,
+    search,
+    serve,
+    tenants,
+    worker,
+)
 from ragstore.cli.failures import OneLineFailures
 
 app = typer.Typer(
@@ -20,7 +34,10 @@ app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("demo")(demo.demo)
 app.command("ingest")(ingest.ingest)
+app.command("export")(exporting.export)
+app.command("import")(importing.import_)
 app.command("search")(search.search)
+app.command("reembed")(reembed.reembed)
 app.command("eval")(evaluate.evaluate)
 app.command("doctor")(doctor.doctor)
 app.command("migrate")(migrate.migrate)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ragstore.cli.reading import Item
+from ragstore.cli.items import Item
 
 MOST_DOCUMENTS = 100
 MOST_BYTES = 1_000_000
@@ -26,13 +26,16 @@ class Batch:
 
 
 def make_batches(items: Iterable[Item], most_documents: int = MOST_DOCUMENTS) -> Iterator[Batch]:
-    """Items without a document go along: their failure is counted when their turn comes."""
+    """Items without a document go along: their failure is counted when their turn comes. A file to send goes alone."""
     batch = Batch()
     for item in items:
         size = len(msgspec.json.encode(item.document)) + 1 if item.document is not None else 0
-        if batch.items and not batch.has_room(size, most_documents):
+        if batch.items and (item.upload is not None or not batch.has_room(size, most_documents)):
             yield batch
             batch = Batch()
+        if item.upload is not None:
+            yield Batch([item])
+            continue
         batch.items.append(item)
         batch.posted_bytes += size
     if batch.items:

@@ -21,9 +21,12 @@ NOT_PASSED_ON = ("RAGSTORE_DATABASE_URL", "RAGSTORE_OWNER_DATABASE_URL", "RAGSTO
 
 
 @contextmanager
-def run_child(settings: Settings) -> Iterator[ServiceAddress]:
-    """On the embedded database and any free port. It ends with this process, however that ends."""
-    environment = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+def run_child(settings: Settings, variables: Mapping[str, str] | None = None) -> Iterator[ServiceAddress]:
+    """On the embedded database and any free port, with `variables` over this process's environment. It ends with this
+    process, however that ends.
+    """
+    passed_on = {name: value for name, value in os.environ.items() if name not in NOT_PASSED_ON}
+    environment = passed_on | dict(variables or {})
     environment.setdefault("RAGSTORE_LOG_LEVEL", "warning")
     environment["RAGSTORE_DATA_DIR"] = str(settings.data_dir)
     with run_in(environment, settings) as url:

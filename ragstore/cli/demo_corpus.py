@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pydoc_data.topics import topics
 from typing import Any, NamedTuple
 
-from ragstore.cli.reading import Item
+from ragstore.cli.items import Item
 from ragstore.ingestion.schemas import DocumentUpsert
 
 

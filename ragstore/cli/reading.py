@@ -3,13 +3,14 @@
 import codecs
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from itertools import chain
+from pathlib import PurePath
+from typing import BinaryIO
 
-import msgspec
-
-from ragstore.cli.finding import Found
+from ragstore.cli.finding import FILE_SUFFIXES, TABLE_SUFFIX, TEXT_SUFFIXES, VECTOR_SUFFIX, Found
+from ragstore.cli.items import NO_TABLES, Item, Tables, Unreadable, Upload
+from ragstore.cli.records import LONGEST_FIRST_LINE, is_record_line, read_lines, read_records
+from ragstore.errors import ConfigurationError
 from ragstore.ingestion.schemas import DocumentUpsert
 
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -17,28 +18,21 @@ HEADING = re.compile(r"^ {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
 UNDERLINED = re.compile(r"^(?P<title>\S.*)\n(?:={3,}|-{3,}|\*{3,})[ \t]*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LONGEST_TITLE = 500
-KEY_NAMES, TEXT_NAMES = ("_id", "id", "key"), ("text", "content")
+STDIN = "stdin"
+
+# JSON that is no records is sent too, if it is named: in folders there is much of it that nobody would search.
+SENT_SUFFIXES = (*FILE_SUFFIXES, ".json")
+
+# PDF, the zip that Office and EPUB files are, older Office, RTF: whatever the file is called
+FILE_BEGINNINGS = (b"%PDF-", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"{\\rtf")
 
 
-@dataclass(frozen=True)
-class Item:
-    """What one file or one line gave: a document, or the reason why not. `size` is its bytes in the file."""
-
-    name: str
-    size: int
-    document: DocumentUpsert | None = None
-    fault: str | None = None
-    binary: bool = False
-
-
-class Unreadable(Exception):
-    """The reason, to be put after the name of the file or the line."""
-
-
-def read_files(files: Iterable[Found]) -> Iterator[Item]:
+def read_files(files: Iterable[Found], tables: Tables = NO_TABLES) -> Iterator[Item]:
     for file in files:
         try:
-            if file.has_records:
+            if file.suffix in (VECTOR_SUFFIX, TABLE_SUFFIX):
+                yield from read_ready(file, tables)
+            elif file.has_records or has_record_lines(file):
                 yield from read_records(file.path)
             else:
                 yield read_file(file)
@@ -46,18 +40,56 @@ def read_files(files: Iterable[Found]) -> Iterator[Item]:
             yield Item(file.path.as_posix(), file.size, fault=error.strerror or str(error))
 
 
+def read_ready(file: Found, tables: Tables) -> Iterator[Item]:
+    from ragstore.cli.ready import read_table, read_vectors  # noqa: PLC0415 - numpy only where there are vectors
+
+    return read_vectors(file, tables) if file.suffix == VECTOR_SUFFIX else read_table(file, tables)
+
+
+def has_record_lines(file: Found) -> bool:
+    """Of any file that is not named as something else; the first line tells."""
+    if file.suffix in FILE_SUFFIXES or (file.suffix in TEXT_SUFFIXES and file.suffix != ".txt"):
+        return False
+    with file.path.open("rb") as opened:
+        return is_record_line(opened.readline(LONGEST_FIRST_LINE))
+
+
 def read_file(file: Found) -> Item:
     name = file.path.as_posix()
+    if file.suffix in SENT_SUFFIXES:
+        return Item(name, file.size, upload=Upload(file.path, file.key, file.path.name, name))
     raw = file.path.read_bytes()
+    if raw.startswith(FILE_BEGINNINGS):
+        return Item(name, file.size, upload=Upload(raw, file.key, file.path.name, name))
+    return read_text(raw, file.key, name, file.suffix)
+
+
+def read_stdin(stream: BinaryIO, key: str | None) -> Iterator[Item]:
+    """One document, or records, whose keys are their own. Raises ConfigurationError when a key is missing."""
+    first = stream.readline(LONGEST_FIRST_LINE)
+    if key is None:
+        if not is_record_line(first):
+            raise ConfigurationError("A document of standard input needs a key: --key NAME.")
+        yield from read_lines(chain([first], stream), STDIN, STDIN)
+        return
+    raw = first + stream.read()
+    if raw.startswith(FILE_BEGINNINGS):
+        yield Item(STDIN, len(raw), upload=Upload(raw, key, PurePath(key).name or STDIN, STDIN))
+    else:
+        yield read_text(raw, key, STDIN, PurePath(key).suffix.lower())
+
+
+def read_text(raw: bytes, key: str, name: str, suffix: str, url: str | None = None) -> Item:
+    size = len(raw)
     if b"\0" in raw[:8192] and not raw.startswith(BOMS[1][0]) and not raw.startswith(BOMS[2][0]):
-        return Item(name, file.size, binary=True)
+        return Item(name, size, binary=True)
     try:
         content = decode(raw)
-    except Unreadable as unreadable:
-        return Item(name, file.size, fault=str(unreadable))
+    except Unreadable:  # the service tells encodings apart
+        return Item(name, size, upload=Upload(raw, key, PurePath(name).name, name, url))
     if not content.strip():
-        return Item(name, file.size, fault="is empty")
-    return Item(name, file.size, DocumentUpsert(content, file.key, find_title(content, file.path), source=name))
+        return Item(name, size, fault="is empty")
+    return Item(name, size, DocumentUpsert(content, key, find_title(content, suffix), source=name, url=url))
 
 
 def decode(raw: bytes) -> str:
@@ -69,59 +101,11 @@ def decode(raw: bytes) -> str:
         raise Unreadable(f"is not {kind}: byte {error.start} is 0x{raw[error.start]:02x}") from None
 
 
-def find_title(content: str, path: Path) -> str | None:
+def find_title(content: str, suffix: str) -> str | None:
     """The first heading, of Markdown or of reStructuredText; plain text has none."""
-    suffix = path.suffix.lower()
     if suffix in (".md", ".markdown"):
         content = FENCE.sub("", content)  # comments of code are no headings
         found = HEADING.search(content) or UNDERLINED.search(content)
     else:
         found = UNDERLINED.search(content) if suffix == ".rst" else None
     return found.group(1).strip()[:LONGEST_TITLE] if found else None
-
-
-def read_records(path: Path) -> Iterator[Item]:
-    """One JSON object a line, as BEIR's `corpus.jsonl` has them."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-            if not text.strip():
-                continue
-            name = f"{path.as_posix()}:{number}"
-            try:
-                yield Item(name, len(line), to_document(text, path.name))
-            except Unreadable as unreadable:
-                yield Item(name, len(line), fault=str(unreadable))
-
-
-def to_document(line: bytes, source: str) -> DocumentUpsert:
-    """Fields that have no place in a document are metadata."""
-    try:
-        record = msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unreadable(f"is not JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise Unreadable("is not a JSON object")
-    key, content = take(record, KEY_NAMES), take(record, TEXT_NAMES)
-    if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
-        raise Unreadable("has no _id, id or key")
-    if not isinstance(content, str):
-        raise Unreadable("has no text or content")
-    texts = {name: take_text(record, name) for name in ("title", "source", "url")}
-    texts["source"] = texts["source"] or source
-    return DocumentUpsert(content, str(key), **texts, metadata=take_metadata(record))
-
-
-def take(record: dict[str, Any], names: Iterable[str]) -> Any:
-    """The first of the fields that is there, out of the record."""
-    name = next((name for name in names if name in record), None)
-    return None if name is None else record.pop(name)
-
-
-def take_text(record: dict[str, Any], name: str) -> str | None:
-    return record.pop(name) or None if isinstance(record.get(name), str | None) and name in record else None
-
-
-def take_metadata(record: dict[str, Any]) -> dict[str, Any]:
-    nested = record.pop("metadata") if isinstance(record.get("metadata"), dict) else {}
-    return nested | record

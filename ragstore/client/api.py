@@ -8,11 +8,22 @@ import httpx
 
 from ragstore.client.chat import ChatCalls
 from ragstore.client.faults import RagstoreClientError
+from ragstore.client.files import FileCalls
+from ragstore.client.jobs import JobCalls
 from ragstore.client.operation import OperationCalls
 from ragstore.client.paths import Filter, collection_path, to_json
+from ragstore.client.reembedding import ReembeddingCalls
 from ragstore.client.search import SearchCalls
+from ragstore.client.streams import StreamCalls
 from ragstore.client.transport import Transport, is_loopback
-from ragstore.collection.schemas import CollectionCreate, CollectionDeleted, CollectionRead, Language
+from ragstore.collection.schemas import (
+    ChunkingUpdate,
+    CollectionCreate,
+    CollectionDeleted,
+    CollectionRead,
+    Language,
+    Metric,
+)
 from ragstore.document.schemas import DocumentRead, DocumentsDeleted
 from ragstore.index.schemas import IndexRead, IndexUpdate
 from ragstore.index.schemas import Mode as IndexMode
@@ -23,7 +34,7 @@ Item = TypeVar("Item")
 CONFLICT, NOT_FOUND = 409, 404
 
 
-class Client(ChatCalls, SearchCalls, OperationCalls):
+class Client(ChatCalls, SearchCalls, JobCalls, FileCalls, OperationCalls, ReembeddingCalls, StreamCalls):
     """Every call raises RagstoreClientError when the service refuses it or cannot be reached."""
 
     def __init__(
@@ -64,16 +75,30 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         return self.transport.call(CollectionRead, "POST", "/v1/collections", body=wanted)
 
     def ensure_collection(
-        self, name: str, *, embedding_model: str | None = None, language: Language = "english"
+        self,
+        name: str,
+        *,
+        embedding_model: str | None = None,
+        language: Language = "english",
+        chunking: ChunkingUpdate | None = None,
+        metric: Metric = "cosine",
     ) -> CollectionRead:
-        """The collection as it is, or a new one; `embedding_model` and `language` count for a new one only."""
+        """The collection as it is, or a new one; all but `name` counts for a new one only."""
         try:
             return self.read_collection(name)
         except RagstoreClientError as error:
             if error.status != NOT_FOUND:
                 raise
         try:
-            return self.create_collection(CollectionCreate(name, embedding_model=embedding_model, language=language))
+            return self.create_collection(
+                CollectionCreate(
+                    name,
+                    embedding_model=embedding_model,
+                    language=language,
+                    chunking=chunking or ChunkingUpdate(),
+                    metric=metric,
+                )
+            )
         except RagstoreClientError as error:
             if error.status != CONFLICT:
                 raise
@@ -96,14 +121,25 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
         path = f"{collection_path(collection)}/index"
         return self.transport.call(IndexRead, "PUT", path, body=IndexUpdate(mode), repeatable=True)
 
-    def upsert_documents(self, collection: str, documents: Sequence[DocumentUpsert]) -> UpsertResults:
-        """Repeated on a broken connection only if every document has a key."""
+    def upsert_documents(
+        self,
+        collection: str,
+        documents: Sequence[DocumentUpsert | dict[str, Any]],
+        *,
+        chunking: ChunkingUpdate | None = None,
+        wait: bool | None = None,
+    ) -> UpsertResults:
+        """Each a DocumentUpsert or its JSON; `chunking` is for these. With `wait`, all is searchable when it answers;
+        with False, `job` is about to store them (`wait_for_job`). With None the service decides: up to 100 documents
+        and 1 MiB it waits. Repeated on a broken connection only if every document has a key.
+        """
         return self.transport.call(
             UpsertResults,
             "POST",
             f"{collection_path(collection)}/documents",
-            body={"documents": documents},
-            repeatable=all(one.key is not None for one in documents),
+            body={"documents": documents} | ({"chunking": chunking} if chunking else {}),
+            params={"wait": None if wait is None else str(wait).lower()},
+            repeatable=all(has_key(one) for one in documents),
         )
 
     def list_documents(
@@ -127,3 +163,7 @@ class Client(ChatCalls, SearchCalls, OperationCalls):
             cursor = page.next_cursor
             if cursor is None:
                 return
+
+
+def has_key(document: DocumentUpsert | dict[str, Any]) -> bool:
+    return (document.get("key") if isinstance(document, dict) else document.key) is not None

@@ -2,7 +2,8 @@
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ Answer = TypeVar("Answer")
 BUSY = (429, 503)
 FIRST_WAIT = 0.2
 LONGEST_WAIT = 30.0
+STREAM_SECONDS = 300.0  # without a byte: longer than the service itself waits for what it needs
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,32 @@ class Transport:
         the connection breaks. Raises RagstoreClientError.
         """
         repeatable = method == "GET" if repeatable is None else repeatable
-        response = self._send_patiently(self._build(method, path, body, params), self.retries if repeatable else 0)
+        return self._decode(kind, self._send(self._build(method, path, body, params), repeatable=repeatable))
+
+    def upload(
+        self,
+        kind: type[Answer],
+        path: str,
+        files: Sequence[tuple[str, bytes]],
+        fields: Mapping[str, str],
+        params: Mapping[str, str],
+    ) -> Answer:
+        """Parts named `file`, and fields. Tried again: the same file under the same key changes nothing."""
+        parts = [("file", (name, content, "application/octet-stream")) for name, content in files]
+        request = self.http.build_request("POST", path, params=params, data=dict(fields), files=parts)
+        return self._decode(kind, self._send(request, repeatable=True))
+
+    def fetch(self, path: str) -> bytes:
+        """What is no JSON."""
+        return self._send(self.http.build_request("GET", path), repeatable=True).content
+
+    def _send(self, request: httpx.Request, *, repeatable: bool) -> httpx.Response:
+        response = self._send_patiently(request, self.retries if repeatable else 0)
         if response.is_error:
             raise read_problem(response)
+        return response
+
+    def _decode(self, kind: type[Answer], response: httpx.Response) -> Answer:
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.MsgspecError as error:
@@ -52,6 +77,25 @@ class Transport:
                 f"{self.url} did not answer like a ragstore ({error}); is the address right?",
                 status=response.status_code,
             ) from error
+
+    @contextmanager
+    def stream(
+        self, method: str, path: str, *, params: Mapping[str, Any], lines: Iterable[bytes] | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """The pieces of an answer of any length, to a body of any length. Raises RagstoreClientError."""
+        given = {name: value for name, value in params.items() if value is not None}
+        headers = {"Content-Type": "application/x-ndjson"} if lines is not None else {}
+        patience = httpx.Timeout(STREAM_SECONDS, connect=5)
+        try:
+            with self.http.stream(
+                method, path, params=given, content=lines, headers=headers, timeout=patience
+            ) as response:
+                if response.is_error:
+                    response.read()
+                    raise read_problem(response)
+                yield response.iter_bytes()
+        except httpx.TransportError as error:
+            raise describe_transport(self.url, error) from error
 
     def _build(self, method: str, path: str, body: object, params: Mapping[str, Any] | None) -> httpx.Request:
         given = {name: value for name, value in (params or {}).items() if value is not None}

@@ -4,34 +4,59 @@ from typing import Any
 
 from sqlalchemy import Row, delete, func, text, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 
 from ragstore.collection.tables import Collection, EmbeddingModel
 from ragstore.database import AsyncSession
 
-WITH_MODEL = select(Collection, col(EmbeddingModel.name)).join(
-    EmbeddingModel,
-    (col(EmbeddingModel.tenant_id) == col(Collection.tenant_id)) & (col(EmbeddingModel.id) == col(Collection.model_id)),
+SecondModel = aliased(EmbeddingModel, name="second_model")
+WITH_MODELS = (
+    select(Collection, col(EmbeddingModel.name), col(SecondModel.name))
+    .join(
+        EmbeddingModel,
+        (col(EmbeddingModel.tenant_id) == col(Collection.tenant_id))
+        & (col(EmbeddingModel.id) == col(Collection.model_id)),
+    )
+    .outerjoin(
+        SecondModel,
+        (col(SecondModel.tenant_id) == col(Collection.tenant_id))
+        & (col(SecondModel.id) == func.coalesce(col(Collection.next_model_id), col(Collection.previous_model_id))),
+    )
 )
+# A collection, the name of its model, and that of the second one its passages have vectors of.
+Found = tuple[Collection, str, str | None]
+
+# Writers hold the lock of a collection's models shared, who changes them alone. Not the row's own lock: writers that
+# overlap would pass by whoever waits to change it, for ever. The row is read by a statement of its own, which sees what
+# was committed while the lock was waited for; FOR KEY SHARE would give the row as it was before.
+MODELS_LOCK = "hashtextextended('models ' || CAST(CAST(:collection_id AS uuid) AS text), 0)"
+SHARE_MODELS = text(f"SELECT pg_advisory_xact_lock_shared({MODELS_LOCK})")
+LOCK_MODELS = text(f"SELECT pg_advisory_xact_lock({MODELS_LOCK})")
 
 HAS_INDEX = text("SELECT to_regclass(:name) IS NOT NULL")
 
 
 async def find_collection(
     session: AsyncSession, tenant_id: uuid.UUID, name: str, *, lock: bool = False
-) -> tuple[Collection, str] | None:
-    """The collection and the name of its model; `lock` keeps others from changing or deleting it until commit."""
-    statement = WITH_MODEL.where(col(Collection.tenant_id) == tenant_id, col(Collection.name) == name)
+) -> Found | None:
+    """`lock` keeps others from changing or deleting it until commit."""
+    statement = WITH_MODELS.where(col(Collection.tenant_id) == tenant_id, col(Collection.name) == name)
     if lock:
         statement = statement.with_for_update(of=Collection)
     return (await session.exec(statement)).one_or_none()
 
 
+async def find_collection_by_id(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> Found | None:
+    statement = WITH_MODELS.where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
+    return (await session.exec(statement)).one_or_none()
+
+
 async def list_collections(
     session: AsyncSession, tenant_id: uuid.UUID, after: str | None, limit: int
-) -> Sequence[tuple[Collection, str]]:
+) -> Sequence[Found]:
     """By name."""
-    statement = WITH_MODEL.where(col(Collection.tenant_id) == tenant_id).order_by(col(Collection.name)).limit(limit)
+    statement = WITH_MODELS.where(col(Collection.tenant_id) == tenant_id).order_by(col(Collection.name)).limit(limit)
     if after is not None:
         statement = statement.where(col(Collection.name) > after)
     return (await session.exec(statement)).all()
@@ -75,6 +100,24 @@ async def delete_collection(session: AsyncSession, tenant_id: uuid.UUID, collect
 async def find_by_id(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> Collection | None:
     statement = select(Collection).where(col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id)
     return (await session.exec(statement)).one_or_none()
+
+
+async def hold_models(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID) -> Row[Any] | None:
+    """Until commit nobody changes whose vectors the collection's passages have; answers whose they are."""
+    await (await session.connection()).execute(SHARE_MODELS, {"collection_id": collection_id})
+    second = func.coalesce(col(Collection.next_model_id), col(Collection.previous_model_id)).label("second_model_id")
+    found = await session.exec(
+        select(col(Collection.model_id), second).where(
+            col(Collection.tenant_id) == tenant_id, col(Collection.id) == collection_id
+        )
+    )
+    row: Row[Any] | None = found.one_or_none()  # type: ignore[assignment]  # a row is a tuple with names
+    return row
+
+
+async def lock_models(session: AsyncSession, collection_id: uuid.UUID) -> None:
+    """Until commit nobody stores passages. What is read afterwards is all that was stored before."""
+    await (await session.connection()).execute(LOCK_MODELS, {"collection_id": collection_id})
 
 
 async def has_index(session: AsyncSession, name: str) -> bool:

@@ -26,11 +26,22 @@ CollectionName = Annotated[
 ]
 
 
+# `tokens`: as long as fits, ending at paragraphs, lines, sentences, words. `markdown`: at headings and blocks first.
+# `sentences`: whole sentences. `none`: a document is one passage.
+Strategy = Literal["tokens", "markdown", "sentences", "none"]
+
+# What stands before a passage when it is embedded and searched by words, and is not part of its content: nothing, the
+# document's title, or title and the headings the passage stands under.
+Prefix = Literal["none", "title", "heading"]
+
+
 class Chunking(msgspec.Struct, frozen=True):
     """How documents are cut into passages: at most `size` tokens each, sharing up to `overlap` with the one before."""
 
     size: int = 512
     overlap: int = 64
+    strategy: Strategy = "tokens"
+    prefix: Prefix = "title"
 
 
 class ChunkingUpdate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -38,10 +49,14 @@ class ChunkingUpdate(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
     size: Annotated[int, Meta(ge=16, le=8192)] | UnsetType = UNSET
     overlap: Annotated[int, Meta(ge=0, le=4096)] | UnsetType = UNSET
+    strategy: Strategy | UnsetType = UNSET
+    prefix: Prefix | UnsetType = UNSET
 
 
 class CollectionCreate(msgspec.Struct, forbid_unknown_fields=True):
-    """`embedding_model`, `language` and `metric` cannot be changed later. Without a model: the service's default."""
+    """`language` and `metric` cannot be changed later, `embedding_model` by `…/reembed` only. Without a model: the
+    service's default.
+    """
 
     name: CollectionName
     title: str | None = None
@@ -79,7 +94,8 @@ class CollectionRead(msgspec.Struct):
 
 
 class CollectionDeleted(msgspec.Struct):
-    """What was removed."""
+    """What was removed; `files` are uploads that nothing else stood on."""
 
     documents: int
     chunks: int
+    files: int = 0

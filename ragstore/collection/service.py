@@ -1,14 +1,21 @@
-import re
 import uuid
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from msgspec import UNSET
 
 from ragstore.collection import queries
 from ragstore.collection.indexing import crosses_threshold, name_index, request_index
+from ragstore.collection.rules import (
+    NAME,
+    change_chunking,
+    check_chunking,
+    check_name,
+    choose_chunking,
+    list_changes,
+    list_faults,
+    refuse,
+)
 from ragstore.collection.schemas import (
-    NAME_PATTERN,
     Chunking,
     ChunkingUpdate,
     CollectionCreate,
@@ -23,17 +30,27 @@ from ragstore.database import AsyncSession
 from ragstore.embedding.codes import CODE_VERSION
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.fields import check_metadata, check_text
+from ragstore.file.service import FileService
+from ragstore.job.service import JobService
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
-NAME = re.compile(NAME_PATTERN)
 LONGEST_MODEL = 200  # bytes
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """An embedding model, by the tenant's number for it."""
+
+    id: int
+    name: str
 
 
 @dataclass(frozen=True)
 class CollectionHandle:
     """What other packages need to know of a collection to write into it or search it. `mean_length`, in terms, was
-    true when it was read; 0 in an empty collection.
+    true when it was read; 0 in an empty collection. Passages get vectors of `second_model` too; searches know of none.
     """
 
     id: uuid.UUID
@@ -44,6 +61,7 @@ class CollectionHandle:
     language: str
     metric: Metric
     mean_length: float = field(default=0.0, compare=False)
+    second_model: StoredModel | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,8 @@ class CollectionService:
             model_id=await queries.ensure_model(self.session, self.tenant_id, model, CODE_VERSION),
             chunk_size=chunking.size,
             chunk_overlap=chunking.overlap,
+            chunk_strategy=chunking.strategy,
+            chunk_prefix=chunking.prefix,
             language=wanted.language,
             metric=wanted.metric,
             meta=wanted.metadata,
@@ -95,23 +115,29 @@ class CollectionService:
         return await self.read(wanted.name)
 
     async def read(self, name: str) -> CollectionRead:
-        row, model = await self._find(name)
+        row, model, _ = await self._find(name)
         return to_read(row, model)
 
     async def open(self, name: str) -> CollectionHandle:
-        row, model = await self._find(name)
-        return to_handle(row, model)
+        return to_handle(*await self._find(name))
+
+    async def open_by_id(self, collection_id: uuid.UUID) -> CollectionHandle:
+        """Whatever it is called by now."""
+        found = await queries.find_collection_by_id(self.session, self.tenant_id, collection_id)
+        if found is None:
+            raise NotFound("The collection was deleted.")
+        return to_handle(*found)
 
     async def list(self, cursor: str | None, limit: int) -> Page[CollectionRead]:
         """By name."""
         after = decode_cursor(cursor, CollectionName) if cursor else None
         rows = await queries.list_collections(self.session, self.tenant_id, after, limit + 1)
-        items = [to_read(row, model) for row, model in rows[:limit]]
+        items = [to_read(row, model) for row, model, _ in rows[:limit]]
         return Page(items, encode_cursor(items[-1].name) if len(rows) > limit else None)
 
     async def update(self, name: str, wanted: CollectionUpdate) -> CollectionRead:
-        row, _ = await self._find(name, lock=True)
-        stored = Chunking(row.chunk_size, row.chunk_overlap)
+        row, *_ = await self._find(name, lock=True)
+        stored = read_chunking(row)
         refuse(list_faults(wanted, stored))
         if wanted.name is not UNSET and wanted.name != name:
             if await queries.find_collection(self.session, self.tenant_id, wanted.name) is not None:
@@ -123,18 +149,27 @@ class CollectionService:
         return await self.read(name)
 
     async def delete(self, name: str) -> CollectionDeleted:
-        row, _ = await self._find(name, lock=True)
+        """What still wants to store documents in it is cancelled, and the files that stood behind it alone go too."""
+        doomed = (await self._find(name))[0].id
+        job_ids, file_ids = await JobService(self.session, self.tenant_id).cancel_filling(doomed)
+        row, *_ = await self._find(name, lock=True)
+        if row.id != doomed:
+            raise Conflict("The collection was replaced by another at this moment; try again.", retry_after=1)
+        files = FileService(self.session, self.tenant_id)
+        file_ids = [*file_ids, *await files.list_ids_of_collection(row.id)]
         await queries.delete_collection(self.session, self.tenant_id, row.id)
-        if await queries.has_index(self.session, name_index(self.tenant_id, row.id, row.model_id)):
-            await request_index(self.session, self.tenant_id, row.id, row.model_id)
-        return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count)
+        released = await files.release(file_ids, job_ids=job_ids)
+        for model_id in (row.model_id, row.second_model_id):
+            if model_id is not None:
+                await drop_index(self.session, self.tenant_id, row.id, model_id)
+        return CollectionDeleted(documents=row.document_count, chunks=row.chunk_count, files=released)
 
     async def read_index_choice(self, name: str) -> IndexChoice:
-        row, _ = await self._find(name)
+        row, *_ = await self._find(name)
         return IndexChoice(row.id, row.model_id, row.index_mode, row.chunk_count)
 
     async def choose_index(self, name: str, mode: str) -> IndexChoice:
-        row, _ = await self._find(name, lock=True)
+        row, *_ = await self._find(name, lock=True)
         if row.index_mode != mode:
             await queries.update_collection(self.session, self.tenant_id, row.id, {"index_mode": mode})
             await self.session.refresh(row)
@@ -157,31 +192,38 @@ class CollectionService:
         counted = await queries.count_in(
             self.session, self.tenant_id, collection_id, documents=documents, chunks=chunks, terms=terms
         )
+        failpoint(Failpoint.COUNTED)
         if counted is None or index_threshold is None:
             return
         now: int = counted.chunk_count
         if counted.index_mode == "auto" and crosses_threshold(now - chunks, now, index_threshold):
             await request_index(self.session, self.tenant_id, collection_id, counted.model_id)
 
-    async def _find(self, name: str, *, lock: bool = False) -> tuple[Collection, str]:
+    async def _find(self, name: str, *, lock: bool = False) -> queries.Found:
         known = NAME.fullmatch(name) is not None
         found = await queries.find_collection(self.session, self.tenant_id, name, lock=lock) if known else None
         if found is None:
             raise NotFound(f"There is no collection named {name!r}.")
-        row, model = found
-        return row, model
+        return found
 
 
-def to_handle(row: Collection, model: str) -> CollectionHandle:
+async def drop_index(session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, model_id: int) -> None:
+    """When it is there, and nobody wants it by then."""
+    if await queries.has_index(session, name_index(tenant_id, collection_id, model_id)):
+        await request_index(session, tenant_id, collection_id, model_id)
+
+
+def to_handle(row: Collection, model: str, second: str | None) -> CollectionHandle:
     return CollectionHandle(
         row.id,
         row.name,
         model,
         row.model_id,
-        Chunking(row.chunk_size, row.chunk_overlap),
+        read_chunking(row),
         row.language,
         row.metric,  # type: ignore[arg-type]  # the table has a check
         row.term_total / row.chunk_count if row.chunk_count else 0.0,
+        StoredModel(row.second_model_id, second) if row.second_model_id is not None and second is not None else None,
     )
 
 
@@ -189,59 +231,16 @@ def name_taken(name: str) -> Conflict:
     return Conflict(f"There is a collection named {name!r} already.", errors=(FieldError("name", "is taken"),))
 
 
-def choose_chunking(wanted: ChunkingUpdate) -> Chunking:
-    size = Chunking().size if wanted.size is UNSET else wanted.size
-    return change_chunking(Chunking(size, min(Chunking().overlap, size // 8)), wanted)
+def with_chunking(handle: CollectionHandle, wanted: ChunkingUpdate) -> CollectionHandle:
+    """The collection as if it had that rule. Raises Unprocessable for one that cannot be."""
+    chunking = change_chunking(handle.chunking, wanted)
+    if faults := check_chunking(chunking):
+        raise Unprocessable("The chunking rule is not valid.", errors=tuple(faults))
+    return replace(handle, chunking=chunking)
 
 
-def change_chunking(stored: Chunking, wanted: ChunkingUpdate) -> Chunking:
-    return Chunking(
-        stored.size if wanted.size is UNSET else wanted.size,
-        stored.overlap if wanted.overlap is UNSET else wanted.overlap,
-    )
-
-
-def check_name(name: str) -> "list[FieldError]":
-    """msgspec's pattern lets a newline at the end pass."""
-    return [] if NAME.fullmatch(name) else [FieldError("name", "must be letters, digits, `.`, `_` and `-` only")]
-
-
-def check_chunking(chunking: Chunking) -> "list[FieldError]":
-    if chunking.overlap < chunking.size:
-        return []
-    return [FieldError("chunking.overlap", f"must be less than chunking.size, {chunking.size}")]
-
-
-def list_faults(wanted: CollectionUpdate, stored: Chunking) -> "list[FieldError]":
-    faults: list[FieldError] = []
-    if wanted.name is not UNSET:
-        faults += check_name(wanted.name)
-    if wanted.title is not UNSET:
-        faults += check_text("title", wanted.title)
-    if wanted.chunking is not UNSET:
-        faults += check_chunking(change_chunking(stored, wanted.chunking))
-    if wanted.metadata is not UNSET:
-        faults += check_metadata("metadata", wanted.metadata)
-    return faults
-
-
-def list_changes(wanted: CollectionUpdate, stored: Chunking) -> dict[str, Any]:
-    changes: dict[str, Any] = {}
-    if wanted.name is not UNSET:
-        changes["name"] = wanted.name
-    if wanted.title is not UNSET:
-        changes["title"] = wanted.title
-    if wanted.metadata is not UNSET:
-        changes["meta"] = wanted.metadata
-    if wanted.chunking is not UNSET:
-        chunking = change_chunking(stored, wanted.chunking)
-        changes |= {"chunk_size": chunking.size, "chunk_overlap": chunking.overlap}
-    return changes
-
-
-def refuse(faults: "list[FieldError]") -> None:
-    if faults:
-        raise Unprocessable("The collection is not valid.", errors=tuple(faults))
+def read_chunking(row: Collection) -> Chunking:
+    return Chunking(row.chunk_size, row.chunk_overlap, row.chunk_strategy, row.chunk_prefix)  # type: ignore[arg-type]  # the table has checks
 
 
 def to_read(row: Collection, model: str) -> CollectionRead:
@@ -250,7 +249,7 @@ def to_read(row: Collection, model: str) -> CollectionRead:
         name=row.name,
         title=row.title,
         embedding_model=model,
-        chunking=Chunking(row.chunk_size, row.chunk_overlap),
+        chunking=read_chunking(row),
         language=row.language,
         metric=row.metric,  # type: ignore[arg-type]  # as above
         metadata=row.meta,

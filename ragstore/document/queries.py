@@ -2,15 +2,14 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, delete, func, insert, literal, text, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ARRAY, Row, Text, Uuid, any_, delete, func, literal, text, update
 from sqlalchemy.orm import aliased, defer, undefer
-from sqlmodel import SQLModel, col, select
+from sqlmodel import col, select
 
-from ragstore.database import AsyncSession
+from ragstore.database import AsyncSession, fetch
 from ragstore.document.filter_sql import compile_filter
 from ragstore.document.filters import Filter
-from ragstore.document.tables import Chunk, Document, Embedding
+from ragstore.document.tables import Document
 
 # The two parts see the same snapshot, and touch no row both.
 REPLACE_ENTRIES = text("""
@@ -25,7 +24,38 @@ REPLACE_ENTRIES = text("""
     SELECT :tenant_id, :collection_id, w.document_id, w.entry FROM wanted w
     ON CONFLICT DO NOTHING
 """)
-COLUMN_NAMES = {"meta": "metadata"}  # attributes that are named otherwise than their column
+FIND_BY_KEYS = """
+SELECT d.key, d.id, d.version, d.chunk_count, d.content_digest, d.record_digest, d.file_id FROM document d
+WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id AND d.key = ANY(CAST(:keys AS text[]))
+"""
+UPSERT = """
+INSERT INTO document (tenant_id, collection_id, id, key, title, source, url, content, content_digest, record_digest,
+    metadata, chunk_count, version, file_id)
+SELECT :tenant_id, :collection_id, w.id, w.key, w.title, w.source, w.url, w.content, w.content_digest, w.record_digest,
+    w.metadata::jsonb, w.chunk_count, 1, w.file_id
+FROM unnest(
+    CAST(:ids AS uuid[]), CAST(:keys AS text[]), CAST(:titles AS text[]), CAST(:sources AS text[]),
+    CAST(:urls AS text[]), CAST(:contents AS text[]), CAST(:content_digests AS bytea[]),
+    CAST(:record_digests AS bytea[]), CAST(:metadata AS text[]), CAST(:chunk_counts AS integer[]),
+    CAST(:file_ids AS uuid[])
+) w (id, key, title, source, url, content, content_digest, record_digest, metadata, chunk_count, file_id)
+ORDER BY w.key COLLATE "C"
+ON CONFLICT (tenant_id, collection_id, key) DO UPDATE SET
+    title = excluded.title, source = excluded.source, url = excluded.url, content = excluded.content,
+    content_digest = excluded.content_digest, record_digest = excluded.record_digest, metadata = excluded.metadata,
+    chunk_count = excluded.chunk_count, file_id = excluded.file_id, version = document.version + 1, updated_at = now()
+RETURNING key, id, version
+"""
+UPDATE_RECORDS = """
+UPDATE document d SET source = w.source, url = w.url, metadata = w.metadata::jsonb, file_id = w.file_id,
+    record_digest = w.record_digest, version = d.version + 1, updated_at = now()
+FROM unnest(
+    CAST(:ids AS uuid[]), CAST(:content_digests AS bytea[]), CAST(:record_digests AS bytea[]), CAST(:sources AS text[]),
+    CAST(:urls AS text[]), CAST(:metadata AS text[]), CAST(:file_ids AS uuid[])
+) w (id, content_digest, record_digest, source, url, metadata, file_id)
+WHERE d.tenant_id = :tenant_id AND d.id = w.id AND d.content_digest = w.content_digest
+RETURNING d.id, d.version
+"""
 
 
 async def plan_for_values(session: AsyncSession) -> None:
@@ -35,18 +65,10 @@ async def plan_for_values(session: AsyncSession) -> None:
 
 async def find_by_keys(
     session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, keys: Sequence[str]
-) -> Sequence[Document]:
-    """Without their content."""
-    statement = (
-        select(Document)
-        .options(defer(Document.content))  # type: ignore[arg-type]  # a column at class level
-        .where(
-            col(Document.tenant_id) == tenant_id,
-            col(Document.collection_id) == collection_id,
-            col(Document.key) == any_(literal(keys, ARRAY(Text))),
-        )
-    )
-    return (await session.exec(statement)).all()
+) -> list[Any]:
+    """Key, id, version, chunk_count, content_digest, record_digest and file_id."""
+    given = {"tenant_id": tenant_id, "collection_id": collection_id, "keys": list(keys)}
+    return await fetch(session, FIND_BY_KEYS, given)
 
 
 async def lock_documents(
@@ -119,47 +141,23 @@ async def update_document(
     )
 
 
-async def update_record(
-    session: AsyncSession, tenant_id: uuid.UUID, document_id: uuid.UUID, content_digest: bytes, changes: dict[str, Any]
-) -> int | None:
-    """Change what is not embedded, if the content is still the one that was looked at; answers the new version."""
-    statement = (
-        update(Document)
-        .where(
-            col(Document.tenant_id) == tenant_id,
-            col(Document.id) == document_id,
-            col(Document.content_digest) == content_digest,
-        )
-        .values(**changes, version=col(Document.version) + 1, updated_at=func.now())
-        .returning(col(Document.version))
-    )
-    return (await session.exec(statement)).scalar_one_or_none()
+async def update_records(
+    session: AsyncSession, tenant_id: uuid.UUID, columns: Mapping[str, Sequence[Any]]
+) -> list[Any]:
+    """Change what is not embedded, where the content is still the one that was looked at; id and new version of each.
+    `columns`: ids, content_digests, record_digests, sources, urls, metadata as JSON text, file_ids.
+    """
+    return await fetch(session, UPDATE_RECORDS, {"tenant_id": tenant_id, **columns})
 
 
 async def upsert_documents(
-    session: AsyncSession, rows: Sequence[dict[str, Any]]
-) -> Sequence[tuple[str, uuid.UUID, int]]:
-    """Key, id (an existing document keeps its own) and version of each, in any order; locked until commit.
-
-    Rows come sorted by key: writers of the same keys then wait for each other instead of deadlocking.
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, columns: Mapping[str, Sequence[Any]]
+) -> list[Any]:
+    """Key, id (an existing document keeps its own) and version of each, in any order; locked until commit, in the order
+    of their keys: writers of the same keys then wait for each other instead of deadlocking. `columns`: ids, keys,
+    titles, sources, urls, contents, content_digests, record_digests, metadata as JSON text, chunk_counts, file_ids.
     """
-    statement = postgresql.insert(Document)
-    kept = ("tenant_id", "collection_id", "id", "key")
-    statement = statement.on_conflict_do_update(
-        index_elements=["tenant_id", "collection_id", "key"],
-        set_={COLUMN_NAMES.get(name, name): statement.excluded[COLUMN_NAMES.get(name, name)] for name in rows[0]
-              if name not in kept}
-        | {"version": col(Document.version) + 1, "updated_at": func.now()},
-    )  # fmt: skip
-    returning = statement.returning(col(Document.key), col(Document.id), col(Document.version))
-    return [(key, id_, version) for key, id_, version in (await session.exec(returning, params=rows)).all()]
-
-
-async def insert_rows(session: AsyncSession, table: type[SQLModel], rows: Sequence[dict[str, Any]]) -> None:
-    """One executemany, past the ORM: twice as fast for vectors."""
-    if rows:
-        connection = await session.connection()
-        await connection.execute(insert(table.__table__), rows)  # type: ignore[attr-defined]  # see above
+    return await fetch(session, UPSERT, {"tenant_id": tenant_id, "collection_id": collection_id, **columns})
 
 
 async def replace_entries(
@@ -177,77 +175,56 @@ async def replace_entries(
     await connection.execute(REPLACE_ENTRIES, parameters)
 
 
-async def delete_chunks(session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]) -> int:
-    """With their embeddings; answers how many there were."""
-    done = await session.exec(
-        delete(Chunk).where(
-            col(Chunk.tenant_id) == tenant_id,
-            col(Chunk.document_id) == any_(literal(document_ids, ARRAY(Uuid))),
-        )
-    )
-    return done.rowcount
+async def list_matching_keys(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, **which: Any
+) -> Sequence[str]:
+    """As `lock_matching`, without a lock."""
+    return await select_matching(session, "d.key", "", tenant_id, collection_id, **which)
 
 
 async def lock_matching(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, **which: Any
+) -> Sequence[uuid.UUID]:
+    """Until commit, in the order of their keys, as everybody locks. Only later statements see what whoever held the
+    locks before has written: act on the documents in those. `which`: document_id, key, condition.
+    """
+    return await select_matching(session, "d.id", "FOR UPDATE", tenant_id, collection_id, **which)
+
+
+async def select_matching(
     session: AsyncSession,
+    what: str,
+    lock: str,
     tenant_id: uuid.UUID,
     collection_id: uuid.UUID,
     *,
     document_id: uuid.UUID | None = None,
     key: str | None = None,
     condition: Filter | None = None,
-) -> Sequence[uuid.UUID]:
-    """Until commit, in the order of their keys, as everybody locks. Only later statements see what whoever held the
-    locks before has written: act on the documents in those.
-    """
+) -> Sequence[Any]:
     sql, parameters = compile_filter(condition)
     only_id = "AND d.id = :document_id" if document_id is not None else ""
     only_key = "AND d.key = :key" if key is not None else ""
-    lock = text(f"""
-        SELECT d.id FROM document d
+    statement = text(f"""
+        SELECT {what} FROM document d
         WHERE d.tenant_id = :tenant_id AND d.collection_id = :collection_id {only_id} {only_key} AND {sql}
-        ORDER BY d.key FOR UPDATE
+        ORDER BY d.key {lock}
     """)  # noqa: S608  # the filter names its values as parameters
     if condition is not None:
         await plan_for_values(session)
     given = {"tenant_id": tenant_id, "collection_id": collection_id, **parameters}
     given |= {"document_id": document_id} if document_id is not None else {}
     given |= {"key": key} if key is not None else {}
-    return (await (await session.connection()).scalars(lock, given)).all()
+    return (await (await session.connection()).scalars(statement, given)).all()
 
 
 async def delete_documents(
     session: AsyncSession, tenant_id: uuid.UUID, document_ids: Sequence[uuid.UUID]
-) -> tuple[int, int]:
-    """With all they have; answers how many documents and chunks went."""
+) -> Sequence[Row[Any]]:
+    """With all they have; answers `key`, `chunk_count` and `file_id` of each that went."""
     gone = (
         delete(Document)
         .where(col(Document.tenant_id) == tenant_id, col(Document.id) == any_(literal(document_ids, ARRAY(Uuid))))
-        .returning(col(Document.chunk_count))
-        .cte("gone")
+        .returning(col(Document.key), col(Document.chunk_count), col(Document.file_id))
     )
-    statement = select(func.count(), func.coalesce(func.sum(gone.c.chunk_count), 0)).select_from(gone)
-    documents, chunks = (await session.exec(statement)).one()
-    return documents, int(chunks)
-
-
-async def list_chunks(
-    session: AsyncSession, tenant_id: uuid.UUID, document_id: uuid.UUID, after: int | None, limit: int
-) -> Sequence[Chunk]:
-    statement = (
-        select(Chunk)
-        .where(col(Chunk.tenant_id) == tenant_id, col(Chunk.document_id) == document_id)
-        .order_by(col(Chunk.ordinal))
-        .limit(limit)
-    )
-    if after is not None:
-        statement = statement.where(col(Chunk.ordinal) > after)
-    return (await session.exec(statement)).all()
-
-
-async def insert_chunks(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    await insert_rows(session, Chunk, rows)
-
-
-async def insert_embeddings(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
-    await insert_rows(session, Embedding, rows)
+    return (await session.exec(gone)).all()

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 
 class DocumentRead(msgspec.Struct):
-    """`content` is there when one document is read, and in lists that ask for it."""
+    """`content` is there when one document is read, and in lists that ask for it. `file_id`: what it was read from."""
 
     id: UUID
     key: str
@@ -17,6 +17,7 @@ class DocumentRead(msgspec.Struct):
     metadata: dict[str, Any]
     version: int
     chunk_count: int
+    file_id: UUID | None
     created_at: datetime
     updated_at: datetime
     content: str | UnsetType = UNSET
@@ -31,11 +32,15 @@ class DocumentUpdate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class DocumentsDeleted(msgspec.Struct):
+    """`deleted` documents, with their `chunks`; `files` are uploads that nothing else stood on."""
+
     deleted: int
+    chunks: int = 0
+    files: int = 0
 
 
 class ChunkRead(msgspec.Struct):
-    """`start` and `end` are code points of the document's content, end exclusive."""
+    """`start` and `end` are code points of the document's content, end exclusive; `metadata` is the passage's own."""
 
     id: UUID
     ordinal: int
@@ -43,6 +48,7 @@ class ChunkRead(msgspec.Struct):
     start: int
     end: int
     token_count: int
+    metadata: dict[str, Any]
 
 
 FilterText = Annotated[str, Meta(description="A filter as JSON text.")]

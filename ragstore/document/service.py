@@ -8,15 +8,18 @@ from msgspec import UNSET, Meta, structs
 from ragstore.collection.service import CollectionHandle, CollectionService
 from ragstore.database import AsyncSession
 from ragstore.document import queries
+from ragstore.document.accepted.service import settle_keys
 from ragstore.document.digests import digest_record
 from ragstore.document.entries import list_entries
 from ragstore.document.filters import Filter
+from ragstore.document.passages.queries import list_chunks
 from ragstore.document.schemas import ChunkRead, DocumentRead, DocumentsDeleted, DocumentUpdate
 from ragstore.document.tables import Chunk, Document
 from ragstore.document.terms.queries import forget_terms
 from ragstore.document.tidying import request_tidying
 from ragstore.errors import FieldError, InvalidDocument, NotFound
 from ragstore.fields import check_key, check_metadata, check_text
+from ragstore.file.service import FileService
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 Ordinal = Annotated[int, Meta(ge=0, le=2**31 - 1)]
@@ -67,7 +70,9 @@ class DocumentService:
         changes = list_changes(row, wanted)
         if changes:
             record = {"source": row.source, "url": row.url, "meta": row.meta} | changes
-            changes["record_digest"] = digest_record(record["source"], record["url"], record["meta"])
+            changes["record_digest"] = digest_record(
+                record["source"], record["url"], record["meta"], from_file=row.file_id is not None
+            )
             await queries.update_document(self.session, self.tenant_id, document_id, changes)
             entries = {document_id: list_entries(record["source"], record["meta"])}
             await queries.replace_entries(self.session, self.tenant_id, handle.id, entries)
@@ -84,17 +89,28 @@ class DocumentService:
 
     async def _delete(self, collection: str, **which: Any) -> DocumentsDeleted:
         handle = await self._open(collection)
+        # Before the documents are locked, as whoever stores them does. What is accepted and not stored yet has no row.
+        named = which.get("key") is not None and which.get("condition") is None
+        keys = [which["key"]] if named else await queries.list_matching_keys(
+            self.session, self.tenant_id, handle.id, **which
+        )  # fmt: skip
+        await settle_keys(self.session, self.tenant_id, handle.id, keys, None)
         doomed = await queries.lock_matching(self.session, self.tenant_id, handle.id, **which)
         if not doomed:
             return DocumentsDeleted(deleted=0)
         terms = await forget_terms(self.session, self.tenant_id, handle.id, doomed)
-        documents, chunks = await queries.delete_documents(self.session, self.tenant_id, doomed)
+        gone = await queries.delete_documents(self.session, self.tenant_id, doomed)
+        documents, chunks = len(gone), sum(one.chunk_count for one in gone)
+        late = {one.key for one in gone} - set(keys)  # stored since they were looked for
+        await settle_keys(self.session, self.tenant_id, handle.id, sorted(late), None)
         await CollectionService(self.session, self.tenant_id).count_in(
             handle.id, documents=-documents, chunks=-chunks, terms=-terms
         )
+        file_ids = {one.file_id for one in gone if one.file_id is not None}
+        released = await FileService(self.session, self.tenant_id).release(list(file_ids))
         if chunks:
             await request_tidying(self.session, self.tenant_id, handle.id)
-        return DocumentsDeleted(deleted=documents)
+        return DocumentsDeleted(deleted=documents, chunks=chunks, files=released)
 
     async def list_chunks(
         self, collection: str, document_id: uuid.UUID, cursor: str | None, limit: int
@@ -103,7 +119,7 @@ class DocumentService:
         handle = await self._open(collection)
         await self._find(handle, document_id)
         after = decode_cursor(cursor, Ordinal) if cursor else None
-        rows = await queries.list_chunks(self.session, self.tenant_id, document_id, after, limit + 1)
+        rows = await list_chunks(self.session, self.tenant_id, document_id, after, limit + 1)
         items = [to_chunk(row) for row in rows[:limit]]
         return Page(items, encode_cursor(items[-1].ordinal) if len(rows) > limit else None)
 
@@ -173,6 +189,7 @@ def to_read(row: Document, *, with_content: bool) -> DocumentRead:
         metadata=row.meta,
         version=row.version,
         chunk_count=row.chunk_count,
+        file_id=row.file_id,
         created_at=row.created_at,
         updated_at=row.updated_at,
         content=row.content if with_content else UNSET,
@@ -180,4 +197,4 @@ def to_read(row: Document, *, with_content: bool) -> DocumentRead:
 
 
 def to_chunk(row: Chunk) -> ChunkRead:
-    return ChunkRead(row.id, row.ordinal, row.content, row.start_offset, row.end_offset, row.token_count)
+    return ChunkRead(row.id, row.ordinal, row.content, row.start_offset, row.end_offset, row.token_count, row.meta)

@@ -16,8 +16,9 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlmodel import BigInteger, Field, SQLModel
+from sqlmodel import Field, SQLModel
 
+import ragstore.file.tables  # noqa: F401  # a foreign key names its table
 from ragstore.columns import (
     Code,
     SparseVector,
@@ -29,21 +30,6 @@ from ragstore.columns import (
     timestamp_now,
 )
 from ragstore.embedding.provider import DIMENSIONS
-
-
-class File(SQLModel, table=True):
-    """Uploaded bytes as they came; may stand behind documents of several collections, or none."""
-
-    __table_args__ = (ForeignKeyConstraint(["tenant_id"], ["tenant.id"], ondelete="CASCADE"),)
-
-    tenant_id: uuid.UUID = tenant_key()
-    id: uuid.UUID = server_id()
-    name: str = long_text()
-    media_type: str = long_text()
-    size: int = Field(sa_type=BigInteger)
-    digest: bytes = Field(sa_type=LargeBinary)
-    content: bytes = Field(sa_type=LargeBinary)
-    created_at: datetime = timestamp_now()
 
 
 class Document(SQLModel, table=True):
@@ -78,6 +64,22 @@ class Document(SQLModel, table=True):
     updated_at: datetime = timestamp_now()
 
 
+class AcceptedKey(SQLModel, table=True):
+    """A document that `job_id` has accepted to store and has not stored yet. Nothing newer has become of its key."""
+
+    __tablename__ = "accepted_key"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["tenant_id", "collection_id"], ["collection.tenant_id", "collection.id"], ondelete="CASCADE"
+        ),
+    )
+
+    tenant_id: uuid.UUID = tenant_key()
+    collection_id: uuid.UUID = Field(primary_key=True)
+    key: str = Field(primary_key=True, sa_type=Text(collation="C"))
+    job_id: uuid.UUID
+
+
 class MetadataEntry(SQLModel, table=True):
     """What a filter looks documents up by: their source and top-level metadata, as `entries.py` encodes them."""
 
@@ -103,7 +105,10 @@ class MetadataEntry(SQLModel, table=True):
 
 
 class Chunk(SQLModel, table=True):
-    """A passage. Offsets are Unicode code points into the document's content, 0-based, end exclusive."""
+    """A passage. Offsets are Unicode code points into the document's content, 0-based, end exclusive. `digest` is of
+    the text that was embedded, and of the vector where it came ready: what has the same need not be embedded again.
+    Null before ragstore kept it.
+    """
 
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "document_id"], ["document.tenant_id", "document.id"], ondelete="CASCADE"),
@@ -119,6 +124,8 @@ class Chunk(SQLModel, table=True):
     start_offset: int
     end_offset: int
     token_count: int
+    meta: dict[str, Any] = json_object()
+    digest: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class Embedding(SQLModel, table=True):

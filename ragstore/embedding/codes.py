@@ -24,6 +24,8 @@ CODE_BYTES = DIMENSIONS // 8
 ROWS, COLUMNS = 32, 48
 SCALE_BITS = 30
 BATCH = 64  # vectors rotated at once: 768 KB, which stays in the cache
+# Columns of one product: BLAS starts threads for more than 2^18 multiplications, which here cost more than they give.
+UNTHREADED = 2**18 // ROWS**2
 
 Floats = NDArray[np.float64]
 
@@ -105,6 +107,14 @@ def rotate_columns(columns: Floats) -> Floats:
     count = columns.shape[1]
     for signs, order in zip(SIGNS, PERMUTATIONS, strict=True):
         mixed = columns.take(order, axis=0) * signs[:, None]
-        mixed = LEFT @ mixed.reshape(ROWS, COLUMNS * count)
+        mixed = multiply_left(mixed.reshape(ROWS, COLUMNS * count))
         columns = (RIGHT @ mixed.reshape(ROWS, COLUMNS, count)).reshape(DIMENSIONS, count)
     return columns
+
+
+def multiply_left(columns: Floats) -> Floats:
+    product = np.empty_like(columns)
+    for start in range(0, columns.shape[1], UNTHREADED):
+        part = slice(start, start + UNTHREADED)
+        np.matmul(LEFT, columns[:, part], out=product[:, part])
+    return product

@@ -1,11 +1,11 @@
-"""What a failed call to the provider means here: its fault (502), or not available now (503)."""
+"""What a failed call to the provider means here: refused for good or its fault (502), or not available now (503)."""
 
 from collections.abc import Mapping
 
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, OpenAIError
 
 from ragstore.embedding.client import read_retry_after
-from ragstore.errors import ProviderFailed, ProviderUnavailable, RagstoreError
+from ragstore.errors import ProviderFailed, ProviderRefused, ProviderUnavailable, RagstoreError
 
 DEFAULT_RETRY_AFTER = 5.0
 MESSAGE_CHARACTERS = 300
@@ -15,15 +15,19 @@ REFUSES_INPUT = {400, 413, 422}
 IS_BUSY = {408, 409, 425, 429}
 
 
-class TextsRefused(ProviderFailed):
+class TextsRefused(ProviderRefused):
     # the title of its type, which it shares
-    __doc__ = ProviderFailed.__doc__
+    __doc__ = ProviderRefused.__doc__
 
-    def __init__(self, detail: str, *, first: int, count: int) -> None:
-        """`count` texts from position `first` of the list given to `embed_documents` were in the refused call."""
+    def __init__(self, detail: str, *, first: int, count: int, reason: str) -> None:
+        """`count` texts from position `first` of the list given to `embed_documents` were in the refused call; `reason`
+        is what the provider said, whichever text it was.
+        """
         super().__init__(detail)
+        self.reason = reason
         self.first = first
         self.count = count
+        self.calls = [slice(first, first + count)]  # every call that was refused, this one first
 
 
 def translate_error(error: OpenAIError, client: AsyncOpenAI, model: str, first: int, count: int) -> RagstoreError:
@@ -41,11 +45,12 @@ def translate_status(
 ) -> RagstoreError:
     status = error.status_code
     if status in REFUSES_KEY:
-        return ProviderFailed(f"The model provider {host} refused the API key ({status})")
+        return ProviderRefused(f"The model provider {host} refused the API key ({status})")
     if status in REFUSES_INPUT:
         which = f"text {first}" if count == 1 else f"one of texts {first} to {first + count - 1}"
-        detail = f"The model provider {host} refused {which} for {model} ({status}){message}"
-        return TextsRefused(detail, first=first, count=count)
+        reason = f"for {model} ({status}){message}"
+        detail = f"The model provider {host} refused {which} {reason}"
+        return TextsRefused(detail, first=first, count=count, reason=reason)
     if status in IS_BUSY or status >= 500:
         pause = read_retry_after(error.response.headers)
         return ProviderUnavailable(
@@ -53,8 +58,8 @@ def translate_status(
             retry_after=DEFAULT_RETRY_AFTER if pause is None else pause,
         )
     if 300 <= status < 400:
-        return ProviderFailed(f"The model provider {host} redirects elsewhere ({status}), which is not followed")
-    return ProviderFailed(f"The model provider {host} cannot serve the model {model} ({status}){message}")
+        return ProviderRefused(f"The model provider {host} redirects elsewhere ({status}), which is not followed")
+    return ProviderRefused(f"The model provider {host} cannot serve the model {model} ({status}){message}")
 
 
 def describe(error: APIStatusError, key: str) -> str:

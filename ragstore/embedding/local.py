@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from ragstore.embedding.provider import DIMENSIONS
-from ragstore.embedding.tokens import load_tokenizer, wordllama_file
+from ragstore.embedding.provider import DIMENSIONS, OnBatch
+from ragstore.embedding.tokens import encode_texts, known_words, wordllama_file
 
 MODEL = "local"
 NATIVE_DIMENSIONS = 256
@@ -39,13 +39,16 @@ class LocalEmbedder:
         """Token vectors, shape (32000, 256). The first call reads 16 MB from disk (0.2 s); call it at start."""
         with self.lock:
             if self.weights is None:
-                load_tokenizer()
+                known_words()
                 with safe_open(wordllama_file(WEIGHTS_FILE), framework="np") as file:
                     self.weights = np.ascontiguousarray(file.get_tensor("embedding.weight"), dtype=np.float32)
             return self.weights
 
-    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        return await asyncio.to_thread(self.embed, list(texts))
+    async def embed_documents(self, texts: Sequence[str], *, on_batch: OnBatch | None = None) -> NDArray[np.float32]:
+        vectors = await asyncio.to_thread(self.embed, list(texts))
+        if on_batch is not None:
+            await on_batch(slice(0, len(texts)), vectors)
+        return vectors
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
         if len(text) > INLINE_CHARACTERS or self.weights is None:
@@ -57,21 +60,19 @@ class LocalEmbedder:
     async def close(self) -> None: ...
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Shape (n, 1536). Blocks: 0.3 to 0.6 ms a passage."""
+        """Shape (n, 1536). Blocks: 0.1 to 0.5 ms a passage."""
         weights = self.load()
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         for start in range(0, len(texts), BATCH_TEXTS):
             batch = texts[start : start + BATCH_TEXTS]
-            encodings = load_tokenizer().encode_batch_fast(batch, add_special_tokens=False)
-            for row, (text, encoding) in enumerate(zip(batch, encodings, strict=True), start):
-                write_vector(vectors[row], text, encoding.ids, weights)
+            for row, (text, ids) in enumerate(zip(batch, encode_texts(batch), strict=True), start):
+                write_vector(vectors[row], text, ids, weights)
         return vectors
 
 
-def write_vector(row: NDArray[np.float32], text: str, token_ids: list[int], weights: NDArray[np.float32]) -> None:
+def write_vector(row: NDArray[np.float32], text: str, ids: NDArray[np.uint16], weights: NDArray[np.float32]) -> None:
     total = np.zeros(NATIVE_DIMENSIONS, dtype=np.float32)
     if text.strip():
-        ids = np.array(token_ids, dtype=np.intp)
         for start in range(0, len(ids), BLOCK_TOKENS):
             total += weights.take(ids[start : start + BLOCK_TOKENS], axis=0).sum(axis=0)
     length = float(np.linalg.norm(total))

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from openai import AsyncOpenAI, OpenAIError, omit
 
 from ragstore.embedding.answers import read_answer
-from ragstore.embedding.faults import DEFAULT_RETRY_AFTER, translate_error
-from ragstore.embedding.provider import DIMENSIONS, check_vectors, pad_vectors, to_unit_length
+from ragstore.embedding.faults import DEFAULT_RETRY_AFTER, TextsRefused, translate_error
+from ragstore.embedding.provider import DIMENSIONS, OnBatch, check_vectors, pad_vectors, to_unit_length
 from ragstore.embedding.tokens import count_tokens
-from ragstore.errors import ProviderFailed, ProviderUnavailable
+from ragstore.errors import ProviderFailed, ProviderUnavailable, RagstoreError
 from ragstore.settings import Settings
 
 
@@ -39,22 +39,35 @@ class OpenAICompatibleEmbedder:
         self.send_dimensions = takes_dimensions(model) if send_dimensions is None else send_dimensions
         self.dimensions = DIMENSIONS if self.send_dimensions else 0
 
-    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """The first call that fails ends the others; TextsRefused tells which texts were in it."""
+    async def embed_documents(self, texts: Sequence[str], *, on_batch: OnBatch | None = None) -> NDArray[np.float32]:
+        """After a call that fails no other begins; those under way are paid for, so they may finish. A refused text
+        says nothing of the others: they are all embedded before TextsRefused tells which calls were refused.
+        """
         refuse_blank(texts)
         vectors = np.zeros((len(texts), DIMENSIONS), dtype=np.float32)
         counts = await asyncio.to_thread(count_tokens, texts) if len(texts) > 1 else [0] * len(texts)
+        refused: list[TextsRefused] = []
+        failed: list[RagstoreError] = []
 
         async def fill(part: slice) -> None:
             async with self.slots:
-                vectors[part] = await self.call(texts[part], part.start)
+                if failed:
+                    return
+                try:
+                    vectors[part] = await self.call(texts[part], part.start)
+                except RagstoreError as error:
+                    (refused if isinstance(error, TextsRefused) else failed).append(error)  # type: ignore[arg-type]  # as tested
+                    return
+            if on_batch is not None:
+                await on_batch(part, vectors[part])
 
         try:
             async with asyncio.TaskGroup() as calls:
                 for part in split(counts, self.settings.embedding_batch_texts, self.settings.embedding_batch_tokens):
                     calls.create_task(fill(part))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+        raise_failures(failed, refused)
         return vectors
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:
@@ -91,6 +104,15 @@ class OpenAICompatibleEmbedder:
         check_vectors(padded, (len(vectors), DIMENSIONS))
         self.dimensions = width
         return to_unit_length(padded)
+
+
+def raise_failures(failed: Sequence[RagstoreError], refused: Sequence[TextsRefused]) -> None:
+    if failed:
+        raise failed[0]
+    if refused:
+        first, *others = sorted(refused, key=lambda one: one.first)
+        first.calls += [call for one in others for call in one.calls]
+        raise first
 
 
 def refuse_blank(texts: Sequence[str]) -> None:

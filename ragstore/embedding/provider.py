@@ -1,6 +1,6 @@
 """What an embedding model is to the rest of the service, and the check every answer passes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,11 +18,16 @@ MOST_SQUARED_NORM = 1e30
 UNIT_TOLERANCE = 1e-4
 
 
+# Which of the texts, and their vectors: awaited for each part as soon as it is there.
+OnBatch = Callable[[slice, NDArray[np.float32]], Awaitable[None]]
+
+
 class Embedder(Protocol):
     """Vectors come in the order of the texts, zero-padded to 1536, of unit length.
 
-    Raises ProviderFailed for an answer that cannot be used and ProviderUnavailable for none; a text that is
-    empty is the caller's mistake (ValueError), except with the local model.
+    Raises ProviderFailed for an answer that cannot be used, ProviderRefused where another try would be answered the
+    same, and ProviderUnavailable for no answer; a text that is empty is the caller's mistake (ValueError), except with
+    the local model.
     """
 
     @property
@@ -35,8 +40,8 @@ class Embedder(Protocol):
         """Native width before padding; 0 while a provider's model has not answered yet."""
         ...
 
-    async def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Shape (n, 1536)."""
+    async def embed_documents(self, texts: Sequence[str], *, on_batch: OnBatch | None = None) -> NDArray[np.float32]:
+        """Shape (n, 1536). `on_batch` has seen every part that is there by then, also when this raises."""
         ...
 
     async def embed_query(self, text: str) -> NDArray[np.float32]:

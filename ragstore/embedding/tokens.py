@@ -9,9 +9,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Regex, Tokenizer
 from tokenizers.pre_tokenizers import Split
 
+from ragstore.embedding.words import KnownWords
 from ragstore.errors import ConfigurationError
 
 TOKENIZER_FILE = "tokenizers/l2_supercat_tokenizer_config.json"
@@ -44,7 +47,18 @@ def load_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+@cache
+def known_words() -> KnownWords:
+    return KnownWords(load_tokenizer())
+
+
+def encode_texts(texts: Sequence[str]) -> list[NDArray[np.uint16]]:
+    """The token ids of each text, without start and end marks. Takes a core 0.1 ms for a passage of 300 words that
+    were met before, and 0.4 ms for one of new words: long lists belong in a thread.
+    """
+    return known_words().encode(texts)
+
+
 def count_tokens(texts: Sequence[str]) -> list[int]:
-    """Tokens of each text, without start and end marks. Takes 1 ms for 4 passages: long lists belong in a thread."""
-    encodings = load_tokenizer().encode_batch_fast(list(texts), add_special_tokens=False)
-    return [len(encoding) for encoding in encodings]
+    """Tokens of each text, as `encode_texts` has them."""
+    return [len(ids) for ids in encode_texts(texts)]

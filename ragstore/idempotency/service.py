@@ -1,19 +1,24 @@
 """A write that is sent twice happens once: its answer is stored in the transaction of its effect, and given again."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
+import structlog
 
 from ragstore.database import AsyncSession, TenantDatabase
-from ragstore.errors import Conflict, FieldError, IdempotencyInFlight, IdempotencyMismatch
+from ragstore.errors import Conflict, FieldError, IdempotencyInFlight, IdempotencyMismatch, RagstoreError
 from ragstore.idempotency import queries
 from ragstore.idempotency.queries import Claim
 
 Value = TypeVar("Value")
 HEADER = "Idempotency-Key"
 SECONDS_TO_COME_BACK = 1.0
+LEASE = 60.0  # seconds after which the key of a request whose process died is free
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,21 @@ class Recorder:
                 raise Conflict("Another request with this Idempotency-Key took over; try again.", retry_after=1)
         return value
 
+    async def keep(self) -> None:
+        """Renew the claim, again and again, until it is over; holds no connection meanwhile. It is cancelled with its
+        request, and would end by itself: there is nothing to renew once the answer is stored or the key taken over.
+        """
+        if self.claim is None or self.database is None:
+            return
+        while True:
+            await asyncio.sleep(LEASE / 3)
+            try:
+                async with self.database.transaction() as session:
+                    if not await queries.renew_claim(session, self.claim, LEASE):
+                        return
+            except RagstoreError as error:  # the next one may come in time
+                log.warning("the claim of an Idempotency-Key was not renewed", error=error.slug)
+
     async def release(self) -> None:
         """The request failed and had no effect."""
         if self.claim is not None and self.database is not None:
@@ -60,7 +80,7 @@ async def start_recording(
     """
     claim = Claim(database.tenant_id, api_key_id, key, fingerprint, uuid.uuid4())
     async with database.transaction() as session:
-        if await queries.take_claim(session, claim):
+        if await queries.take_claim(session, claim, LEASE):
             return Recorder(database, claim, status)
         record = await queries.find_record(session, claim)
     if record is not None and record.fingerprint != fingerprint:

@@ -22,6 +22,7 @@ from ragstore.sqlstate import translate_database_error
 
 MOST_STEPS = 6
 LEAST_MEMORY_MB = 64
+LEAST_LIMIT_MB = 512  # Postgres' own default, 64 MB, holds no more than 74,000 chunks
 BYTES_PER_CHUNK = 910  # of the graph while it is built in memory: measured, 37,011 fit into 32 MB
 MOST_GROWTH = 0.01  # of a collection that is not being filled at this moment
 
@@ -29,7 +30,7 @@ MOST_GROWTH = 0.01  # of a collection that is not being filled at this moment
 @dataclass(frozen=True)
 class BuildOptions:
     threshold: int
-    memory_mb: int
+    memory_mb: int | None
     workers: int
     poll: float = 1.0
     quiet: float = 0.0  # seconds it watches a collection that may be being filled
@@ -98,13 +99,14 @@ class IndexHandler:
         """None when the collection is to have no index, or is gone."""
         async with context.transaction() as session:
             row = await find_by_id(session, key.tenant_id, key.collection_id)
-        if row is None or row.model_id != key.model_id:
+        if row is None or not row.keeps_vectors_of(key.model_id):
             return None
         wanted = is_wanted(row.index_mode, row.chunk_count, self.options.threshold, present=present)
         return row if wanted else None
 
     async def _build(self, context: JobContext, connection: RawConnection, key: IndexKey, chunks: int) -> None:
-        await queries.prepare_build(connection, choose_memory(chunks, self.options.memory_mb), self.options.workers)
+        most = self.options.memory_mb or max(LEAST_LIMIT_MB, await queries.read_maintenance_memory(connection))
+        await queries.prepare_build(connection, choose_memory(chunks, most), self.options.workers)
         await context.report(done=0, total=chunks, message="initializing")
 
         async def watch(phase: str, done: int) -> bool:

@@ -84,6 +84,11 @@ async def take_lock(connection: RawConnection) -> bool:
     return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", UPKEEP_LOCK))
 
 
+async def read_maintenance_memory(connection: RawConnection) -> int:
+    """The server's own limit, in MB."""
+    return int(await connection.fetchval("SELECT pg_size_bytes(current_setting('maintenance_work_mem')) / 1048576"))
+
+
 async def prepare_build(connection: RawConnection, memory_mb: int, workers: int) -> None:
     settings = {
         "maintenance_work_mem": f"{memory_mb}MB",

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragstore.database import AsyncSession, Plan, TenantDatabase
+from ragstore.errors import RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.job import queries
-from ragstore.job.outcomes import LeaseLost
+from ragstore.job.outcomes import LeaseLost, describe_error
 
 Result = Mapping[str, Any] | None
 
@@ -81,6 +83,13 @@ class JobContext:
         kept = None if result is None else dict(result)
         if not await queries.end(session, *self.job.key, "succeeded", result=kept):
             raise LeaseLost
+        failpoint(Failpoint.JOB_ENDED)
+        self.settled = True
+
+    async def call_off(self, session: AsyncSession, error: RagstoreError) -> None:
+        """What the job works on is gone: it ends as cancelled, in this transaction. The handler then returns."""
+        if not await queries.end(session, *self.job.key, "cancelled", error=describe_error(error)):
+            raise LeaseLost
         self.settled = True
 
     async def report(
@@ -90,13 +99,18 @@ class JobContext:
         total: int | None = None,
         failures: int | None = None,
         message: str | None = None,
+        counts: Mapping[str, int] | None = None,
+        result: Result = None,
         session: AsyncSession | None = None,
     ) -> None:
-        """Progress that others can see: with the commit of `session`, or at once. Between transactions only."""
-        given = {"done": done, "total": total, "failures": failures}
-        counts = {name: value for name, value in given.items() if value is not None}
+        """Progress that others can see: with the commit of `session`, or at once. Between transactions only. `counts`
+        are further ones; `result` is what there is of it so far, and stays if the job fails or is cancelled.
+        """
+        given = {"done": done, "total": total, "failures": failures, **(counts or {})}
+        known = {name: value for name, value in given.items() if value is not None}
+        kept = None if result is None else dict(result)
         async with self.database.alone() if session is None else nullcontext(session) as own:
-            if not await queries.report(own, *self.job.key, counts, message):
+            if not await queries.report(own, *self.job.key, known, message, kept):
                 raise LeaseLost
 
 

@@ -1,11 +1,29 @@
 """How a job can end other than well, and when it is tried again."""
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
-from ragstore.errors import InternalError, RagstoreError, TooManyRequests
+from ragstore.errors import (
+    DatabaseUnavailable,
+    InternalError,
+    PoolExhausted,
+    ProviderRefused,
+    ProviderUnavailable,
+    RagstoreError,
+    TooManyRequests,
+)
 
 LONGEST_DELAY = 600.0
+SHORTEST_PAUSE, LONGEST_PAUSE = 5.0, 300.0
+# Through no fault of the job: it would have gone well at another time.
+OUTAGES = (TooManyRequests, ProviderUnavailable, DatabaseUnavailable, PoolExhausted)
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    first_delay: float = 2.0
+    patience: float = 24 * 3600.0  # seconds a job waits for a provider or the database without getting on
 
 
 class LeaseLost(Exception):
@@ -26,16 +44,24 @@ def choose_delay(attempt: int, first: float) -> float:
     return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads load, guards nothing
 
 
+def choose_pause(asked: float | None, stalled: float) -> float:
+    """Seconds until the provider or the database is tried again, of which the job has waited `stalled` already: never
+    earlier than they `asked` for, and not at once for all that wait.
+    """
+    wanted = min(SHORTEST_PAUSE if asked is None else asked, LONGEST_PAUSE)
+    grown = min(stalled / 4, LONGEST_PAUSE)
+    return max(wanted, grown) * random.uniform(1.0, 1.25)  # noqa: S311  # as above
+
+
+def is_outage(error: Exception) -> bool:
+    return isinstance(error, OUTAGES)
+
+
 def is_permanent(error: Exception) -> bool:
-    """What the job asks for is wrong, and stays so however often it is tried."""
+    """What the job asks for is wrong, or somebody must change a setting: however often it is tried, it stays so."""
+    if isinstance(error, ProviderRefused):
+        return True
     return isinstance(error, RagstoreError) and 400 <= error.status < 500 and error.retry_after is None
-
-
-def read_pause(error: Exception) -> float | None:
-    """Seconds after which an attempt that does not count is repeated; None for a failure that counts."""
-    if isinstance(error, RetryLater):
-        return error.seconds
-    return (error.retry_after or 1.0) if isinstance(error, TooManyRequests) else None
 
 
 def describe_error(error: Exception) -> dict[str, Any]:

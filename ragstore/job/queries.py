@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Interval, Row, Uuid, bindparam, func, literal, null, text, update
+from sqlalchemy import Boolean, Interval, Row, Uuid, bindparam, func, literal, null, text, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Text
 from sqlmodel import col, select
@@ -30,18 +30,37 @@ RELEASE = text("SELECT ragstore_release_jobs(:worker)")
 MINE = "tenant_id = :tenant_id AND id = :id AND fence = :fence AND state = 'running'"
 HOLD = text(f"SELECT 1 FROM job WHERE {MINE} FOR UPDATE")  # noqa: S608  # a constant
 END = text(f"""
-    UPDATE job SET state = :state, result = :result, error = :error, worker = NULL, lease_until = NULL,
-        updated_at = clock_timestamp(), finished_at = clock_timestamp()
+    UPDATE job SET state = :state, result = coalesce(:result, result), error = :error,
+        worker = NULL, lease_until = NULL, updated_at = clock_timestamp(), finished_at = clock_timestamp()
     WHERE {MINE} RETURNING 1
 """).bindparams(  # noqa: S608  # as above
     bindparam("result", type_=JSON_OR_NULL), bindparam("error", type_=JSON_OR_NULL)
 )
+STALLED = text(f"""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - stalled_at)::double precision, 0) FROM job WHERE {MINE}
+""")  # noqa: S608  # as above
+CANCEL_FILLING = text("""
+    WITH theirs AS MATERIALIZED (
+        SELECT j.id, j.fence, j.payload ->> 'file_id' AS file_id FROM job j
+        WHERE j.tenant_id = :tenant_id AND j.payload ? 'collection_id'
+          AND j.payload ->> 'collection_id' = :collection_id
+          AND j.state IN ('queued', 'running') AND j.kind = ANY(:kinds)
+        ORDER BY j.id FOR UPDATE
+    ), ended AS (
+        UPDATE job j SET state = 'cancelled', error = :error, fence = j.fence + 1, worker = NULL, lease_until = NULL,
+            updated_at = clock_timestamp(), finished_at = clock_timestamp()
+        FROM theirs t WHERE j.tenant_id = :tenant_id AND j.id = t.id
+        RETURNING pg_notify(:channel, format('cancel %s %s', t.id, t.fence))
+    )
+    SELECT t.id, t.file_id, (SELECT count(*) FROM ended) AS ended FROM theirs t
+""").bindparams(bindparam("kinds", type_=ARRAY(Text)), bindparam("error", type_=JSONB))
 NOTIFY = text("SELECT pg_notify(:channel, :notice)")
 # A job that has a successor waiting under its dedupe key needs no second try: that one does the same.
 REQUEUE = text("""
     UPDATE job j SET
         state = CASE WHEN twin.found THEN 'cancelled' ELSE 'queued' END,
         finished_at = CASE WHEN twin.found THEN clock_timestamp() END,
+        stalled_at = CASE WHEN :stalls THEN coalesce(j.stalled_at, clock_timestamp()) ELSE j.stalled_at END,
         attempts = j.attempts - :given_back, error = coalesce(:error, j.error),
         run_at = clock_timestamp() + :delay, fence = j.fence + 1, worker = NULL, lease_until = NULL,
         updated_at = clock_timestamp()
@@ -51,7 +70,9 @@ REQUEUE = text("""
     ) AS found) twin
     WHERE j.tenant_id = :tenant_id AND j.id = :id AND j.fence = :fence AND j.state = 'running'
     RETURNING pg_notify(:channel, '')
-""").bindparams(bindparam("error", type_=JSON_OR_NULL), bindparam("delay", type_=Interval))
+""").bindparams(
+    bindparam("error", type_=JSON_OR_NULL), bindparam("delay", type_=Interval), bindparam("stalls", type_=Boolean)
+)
 
 
 async def scalar(session: AsyncSession, statement: Any, given: dict[str, Any]) -> Any:
@@ -129,11 +150,14 @@ async def report(
     fence: int,
     counts: dict[str, int],
     message: str | None,
+    result: dict[str, Any] | None,
 ) -> bool:
-    """A message of None leaves the one that is there."""
+    """A message or result of None leaves the one that is there. Something done means that nothing stalls it."""
     merged = col(Job.counts).concat(literal(counts, JSONB))
     now = func.clock_timestamp()
-    changes = {} if message is None else {"message": message}
+    changes: dict[str, Any] = {} if message is None else {"message": message}
+    changes |= {} if result is None else {"result": result}
+    changes |= {"stalled_at": None} if "done" in counts else {}
     return await change_running(session, tenant_id, job_id, fence, counts=merged, updated_at=now, **changes)
 
 
@@ -160,10 +184,17 @@ async def requeue(
     delay: float,
     error: dict[str, Any] | None,
     counts_attempt: bool,
+    stalls: bool = False,
 ) -> bool:
     given = {"tenant_id": tenant_id, "id": job_id, "fence": fence, "channel": CHANNEL, "error": error}
-    given |= {"delay": timedelta(seconds=delay), "given_back": 0 if counts_attempt else 1}
+    given |= {"delay": timedelta(seconds=delay), "given_back": 0 if counts_attempt else 1, "stalls": stalls}
     return len((await (await session.connection()).execute(REQUEUE, given)).all()) == 1
+
+
+async def read_stalled(session: AsyncSession, tenant_id: uuid.UUID, job_id: uuid.UUID, fence: int) -> float:
+    """Seconds since which it has been waiting for others without getting on."""
+    given = {"tenant_id": tenant_id, "id": job_id, "fence": fence}
+    return float(await scalar(session, STALLED, given) or 0)
 
 
 async def find(session: AsyncSession, tenant_id: uuid.UUID, job_id: uuid.UUID, *, lock: bool = False) -> Job | None:
@@ -206,8 +237,18 @@ async def cancel(session: AsyncSession, tenant_id: uuid.UUID, job_id: uuid.UUID,
     await change(session, tenant_id, job_id, f"cancel {job_id} {fence}", **ended)
 
 
+async def cancel_filling(
+    session: AsyncSession, tenant_id: uuid.UUID, collection_id: uuid.UUID, kinds: Sequence[str], error: dict[str, Any]
+) -> Sequence[Row[Any]]:
+    """Every unfinished job of these kinds that works on the collection; answers the `id` and `file_id` of each."""
+    given = {"tenant_id": tenant_id, "collection_id": str(collection_id), "kinds": list(kinds)}
+    given |= {"error": error, "channel": CHANNEL}
+    return (await (await session.connection()).execute(CANCEL_FILLING, given)).all()
+
+
 async def retry(session: AsyncSession, tenant_id: uuid.UUID, job_id: uuid.UUID) -> None:
     anew = {"state": "queued", "attempts": 0, "run_at": func.clock_timestamp(), "error": null(), "finished_at": None}
+    anew |= {"stalled_at": None}
     await change(session, tenant_id, job_id, "", **anew)
 
 

@@ -1,7 +1,7 @@
 """Jobs as their tenant sees them, and how work is put into the queue."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -10,11 +10,13 @@ from ragstore.columns import new_id
 from ragstore.database import AsyncSession
 from ragstore.errors import Conflict, NotFound
 from ragstore.job import queries
+from ragstore.job.outcomes import describe_error
 from ragstore.job.schemas import ENDED, JobError, JobRead, State
 from ragstore.job.tables import Job
 from ragstore.paging import Page, decode_cursor, encode_cursor
 
 MOST_ATTEMPTS = 5
+FILLING = ("ingest", "file")  # kinds of jobs that store documents in the collection of their payload
 NOBODY = uuid.UUID(int=0)  # jobs of the system have this tenant, which nobody is
 
 
@@ -73,6 +75,9 @@ def to_values(
     }
 
 
+ABOUT = ("collection_id", "file_id")  # of payloads, for those who look at jobs
+
+
 @dataclass(frozen=True)
 class JobService:
     """Raises NotFound for a job the tenant does not have."""
@@ -110,6 +115,14 @@ class JobService:
         await queries.retry(self.session, self.tenant_id, job_id)
         return await self._read_changed(row)
 
+    async def cancel_filling(self, collection_id: uuid.UUID) -> tuple[Sequence[uuid.UUID], Sequence[uuid.UUID]]:
+        """Whatever still wants to store documents in a collection that is being deleted; answers the jobs and the files
+        they name. Before the collection is locked: a job has its row locked first, and then needs the collection.
+        """
+        error = describe_error(NotFound("The collection was deleted."))
+        rows = await queries.cancel_filling(self.session, self.tenant_id, collection_id, FILLING, error)
+        return [row.id for row in rows], [uuid.UUID(row.file_id) for row in rows if row.file_id]
+
     async def _read_changed(self, row: Job) -> JobRead:
         await self.session.refresh(row)
         return to_read(row)
@@ -121,6 +134,27 @@ class JobService:
         return row
 
 
+def measure_progress(row: Job) -> float | None:
+    """From 0 to 1, to four places."""
+    if row.state == "succeeded":
+        return 1.0
+    done, total = row.counts.get("done"), row.counts.get("total")
+    if done is None or not total:
+        return None
+    progress: float = min(max(done / total, 0.0), 1.0)
+    return round(progress, 4)
+
+
+def estimate_rest(row: Job) -> float | None:
+    """As of the last report, by the database's clock: the same row is always read the same."""
+    done, total = row.counts.get("done"), row.counts.get("total")
+    if row.state != "running" or row.started_at is None or done is None or not total or done <= row.done_before:
+        return None
+    seconds = (row.updated_at - row.started_at).total_seconds() / (done - row.done_before)
+    rest: float = max(total - done, 0) * max(seconds, 0.0)
+    return round(rest, 1)
+
+
 def to_read(row: Job) -> JobRead:
     state: Any = row.state
     return JobRead(
@@ -129,6 +163,8 @@ def to_read(row: Job) -> JobRead:
         state=state,
         priority=row.priority,
         counts=row.counts,
+        progress=measure_progress(row),
+        eta_seconds=estimate_rest(row),
         message=row.message,
         result=row.result,
         error=JobError(**row.error) if row.error else None,
@@ -137,5 +173,13 @@ def to_read(row: Job) -> JobRead:
         run_at=row.run_at,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        started_at=row.started_at,
         finished_at=row.finished_at,
+        about=read_about(row),
     )
+
+
+def read_about(row: Job) -> dict[str, str]:
+    about = {name: row.payload[name] for name in ABOUT if isinstance(row.payload.get(name), str)}
+    fields = row.payload.get("fields")
+    return about | ({"key": fields["key"]} if isinstance(fields, dict) and isinstance(fields.get("key"), str) else {})

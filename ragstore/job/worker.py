@@ -11,10 +11,12 @@ import structlog
 
 from ragstore.database import Database
 from ragstore.errors import RagstoreError
+from ragstore.failpoints import Failpoint, failpoint
 from ragstore.job import queries
 from ragstore.job.context import ClaimedJob, FencedDatabase, Handler, JobContext
 from ragstore.job.execution import execute
 from ragstore.job.listener import Listener
+from ragstore.job.outcomes import RetryPolicy
 
 IDLE_SECONDS = 30.0  # asks so seldom when nothing happens and it would be told
 DEAF_SECONDS = 2.0  # … and so often while it would not be
@@ -31,6 +33,11 @@ class WorkerOptions:
     lease: float = 30.0
     retry_delay: float = 2.0
     patience: float = 30.0  # seconds it waits for a connection
+    outage_patience: float = RetryPolicy.patience
+
+    @property
+    def policy(self) -> RetryPolicy:
+        return RetryPolicy(self.retry_delay, self.outage_patience)
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,7 @@ class Worker:
             rows = await queries.claim(session, kinds, self.name, self.options.lease, room)
             due = await queries.seconds_until_next(session, kinds) if len(rows) < room else None
         for row in rows:
+            failpoint(Failpoint.JOB_CLAIMED)
             self._begin(ClaimedJob(*tuple(row)))
         if len(rows) == room:  # there may be more, and jobs may have ended while we asked
             return IDLE_SECONDS if len(self.held) >= self.options.concurrency else 0
@@ -119,7 +127,7 @@ class Worker:
         options = self.options
         fenced = FencedDatabase(self.database, job.tenant_id, job, options.lease, options.patience)
         context = JobContext(job, fenced)
-        task = asyncio.create_task(execute(self.handlers[job.kind], context, options.retry_delay), name=f"job {job.id}")
+        task = asyncio.create_task(execute(self.handlers[job.kind], context, options.policy), name=f"job {job.id}")
         one = Held(context, task)
         if (earlier := self.held.get(job.id)) is not None:
             earlier.task.cancel()  # this very process had lost it

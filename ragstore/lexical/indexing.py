@@ -5,6 +5,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from ragstore.columns import SPARSE_DIMENSIONS
 MOST_TERMS = 16_000  # distinct terms of one passage: pgvector's limit of non-zero elements
 MOST_POSITIONS = 255  # of one term in one passage: the limit of a tsvector
 LAST_POSITION = 16_383
+MOST_KNOWN_TERMS = 50_000  # of one collection, in one process
 DIGITS = "0123456789abcdefghijklmnopqrstuv"
 PAIRS = [high + low for high in DIGITS for low in DIGITS]
 
@@ -45,9 +47,17 @@ class TermNumbers:
         """From 0, below `SPARSE_DIMENSIONS`."""
         found = self.known.get(term)
         if found is None:
+            if len(self.known) >= MOST_KNOWN_TERMS:
+                self.known.clear()
             digest = hashlib.blake2b(term.encode(), digest_size=8, key=self.collection_id.bytes).digest()
             found = self.known[term] = int.from_bytes(digest, "big") % SPARSE_DIMENSIONS
         return found
+
+
+@lru_cache(maxsize=8)
+def get_numbers(collection_id: uuid.UUID) -> TermNumbers:
+    """With the numbers that were asked for before: threads may share it."""
+    return TermNumbers(collection_id)
 
 
 def to_lexeme(number: int) -> str:
@@ -66,7 +76,7 @@ def to_passage_terms(terms: Sequence[str], numbers: TermNumbers, length: int, sa
     kept = sorted(list(positions)[:MOST_TERMS])
     frequencies = np.array([len(positions[number]) for number in kept], dtype=np.float64)
     return PassageTerms(
-        " ".join(f"{to_lexeme(number)}:{write_positions(positions[number])}" for number in kept),
+        " ".join([f"{to_lexeme(number)}:{write_positions(positions[number])}" for number in kept]),
         np.array(kept, dtype=np.int32),
         (frequencies / (frequencies + saturation)).astype(np.float32),
         saturation,
@@ -75,6 +85,8 @@ def to_passage_terms(terms: Sequence[str], numbers: TermNumbers, length: int, sa
 
 
 def write_positions(positions: Sequence[int]) -> str:
+    if len(positions) == 1:  # of most terms
+        return str(min(positions[0], LAST_POSITION))
     return ",".join([str(min(one, LAST_POSITION)) for one in positions[:MOST_POSITIONS]])
 
 

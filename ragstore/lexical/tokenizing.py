@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from ragstore.lexical.characters import HAN, MARKS, UNSPACED
 
+# No group repeats possessively here or elsewhere: Python before 3.11.5 takes more with such a group than it matches.
 # Scripts with spaces: letters and digits, with the marks that stand on them.
 LETTER = rf"[^\W_{UNSPACED}]"
 # The look-ahead spares most words the search in the long list of marks.
-MARKED = rf"(?:(?![\0-\u02ff])[{MARKS}]++{LETTER}*+)*+"
+MARKED = rf"(?:(?![\0-\u02ff])[{MARKS}]++{LETTER}*+)*"
 # What may follow a word and belongs to it: it's and don't, the decimals of 3.14 and 10,000, the rest of u.s.
-SUFFIX = r"(?:['’](?:s|t|m|d|ll|re|ve)\b|(?:[.,](?<=\d.)\d++)++|(?<=\b[^\W\d_])(?:\.[^\W\d_]\b)++)?"
+SUFFIX = r"(?:['’](?:s|t|m|d|ll|re|ve)\b|(?:[.,](?<=\d.)\d++)+|(?<=\b[^\W\d_])(?:\.[^\W\d_]\b)+)?"
 
 ASCII_TOKEN = re.compile(f"[a-z0-9]++{SUFFIX}", re.ASCII)
 SPACED_TOKEN = re.compile(f"{LETTER}++{MARKED}{SUFFIX}")

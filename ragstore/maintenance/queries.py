@@ -25,6 +25,9 @@ SWEEPS = {
         "jobs": "job",
         "embedding_cache": "embedding_cache",
         "idempotency_records": "idempotency_record",
+        "files": "file",
+        "accepted_keys": "accepted_key",
+        "import_positions": "import_position",
     }.items()
 }
 

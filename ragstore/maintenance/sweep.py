@@ -31,6 +31,9 @@ def list_sweeps(settings: Settings) -> dict[str, timedelta]:
         "jobs": timedelta(days=settings.keep_jobs_days),
         "embedding_cache": timedelta(days=settings.keep_embedding_cache_days),
         "idempotency_records": timedelta(days=1),
+        "files": timedelta(days=1),  # those that a job left behind
+        "accepted_keys": timedelta(0),  # of jobs that are gone
+        "import_positions": timedelta(days=7),
     }
 
 

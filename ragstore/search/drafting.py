@@ -42,6 +42,7 @@ Vectors = dict[tuple[int, str], NDArray[np.float32]]
 MOST_CANDIDATES = 20_000
 L2_SPREAD = 4  # of vectors of many lengths the codes tell the distance less well than the angle
 MOST_DIVERSE = 1000
+FEW_TO_ARRANGE = 500
 
 
 @dataclass
@@ -88,11 +89,17 @@ class Drafting:
         if self.reranked and asked.text is not None:
             draft.ranked = choose_for_reranking(ranked, wanted, self.request.needed, self.reranked)
         else:
-            draft.ranked = await asyncio.to_thread(arrange, ranked, wanted, self.request.needed, draft.vectors)
+            draft.ranked = await self._arrange(ranked, draft.vectors)
         if wanted.paging:
             draft.ranked, draft.rest = cut_page(draft.ranked[:DEEPEST_PAGE], wanted.top_k)
         draft.hits = await self._read(draft.ranked)
         return draft
+
+    async def _arrange(self, ranked: list[Ranked], vectors: dict[uuid.UUID, NDArray[np.float32]]) -> list[Ranked]:
+        given = (ranked, self.request.wanted, self.request.needed, vectors)
+        if len(ranked) <= FEW_TO_ARRANGE and not vectors:
+            return arrange(*given)  # takes less than the way to a thread and back
+        return await asyncio.to_thread(arrange, *given)
 
     async def resume(self, cursor: str) -> Draft:
         """The next page of a ranking made before; passages that are gone since are passed over.
@@ -127,6 +134,8 @@ class Drafting:
         with self.clock.time("statistics"):
             example = None
             if asked.like is not None:
+                for handle in self.handles:  # a vector of another model by now would be missed, and not its example
+                    await look(self.session, self.tenant_id, handle, [])
                 example = await read_example(self.session, self.tenant_id, self.handles, asked)
             retrievals = [self._make_retrieval(handle, place, asked, vectors, example) for handle in self.handles]
             for one in retrievals:

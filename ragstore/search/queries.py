@@ -2,6 +2,7 @@
 is partial, and a plan for any collection could not use it.
 """
 
+import math
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from ragstore.database import AnySession, fetch
 from ragstore.document.filter_sql import compile_documents, is_answered_by_indexes
 from ragstore.document.filters import Filter
+from ragstore.embedding.provider import DIMENSIONS
 from ragstore.search.pool_sql import SCOPE, PoolShape, compile_pool
 
 HIT_COLUMNS = """
-    d.id, d.key, c.id, {score}, c.content, d.title, d.source, d.url, d.metadata, c.ordinal, c.start_offset, c.end_offset
+    d.id, d.key, c.id, {score}, c.content, d.title, d.source, d.url, d.metadata || c.metadata, c.ordinal,
+    c.start_offset, c.end_offset
 """
 
 # Candidates by Hamming distance on the codes (the collection's index, or an index-only scan of `ix_embedding_code`);
@@ -97,6 +100,18 @@ SELECT e.chunk_id, e.vector FROM (
 JOIN embedding e ON e.tenant_id = :tenant_id AND e.chunk_id = taken.chunk_id AND e.model_id = :model_id
 ORDER BY random()
 """  # noqa: S608  # no value in it
+# By what their codes are: the same passages of every copy of a collection, and in every process. How many bits a code
+# shares with a code drawn by chance, but for the multiples of 16, is as good as drawn by chance too.
+DRAWN = " + ".join(f"{16**place} * (CAST(e.code <~> :drawn_{place} AS integer) % 16)" for place in range(3))
+SAMPLE_STEADILY = f"""
+SELECT e.vector FROM (
+    SELECT e.chunk_id, {DRAWN} AS drawn, e.code FROM embedding e WHERE {SCOPE} AND {DRAWN} < CAST(:most AS integer)
+    ORDER BY drawn, e.code LIMIT :size
+) taken
+JOIN embedding e ON e.tenant_id = :tenant_id AND e.chunk_id = taken.chunk_id AND e.model_id = :model_id
+"""  # noqa: S608  # no value in it
+DRAWN_VALUES = 16**3
+DRAWN_CODES = {f"drawn_{place}": np.random.default_rng(place).bytes(DIMENSIONS // 8) for place in range(3)}
 LIKE = """
 SELECT c.id, c.document_id, e.vector, c.content
 FROM chunk c
@@ -201,3 +216,12 @@ async def sample_passages(
     share = min(1.0, (2 * size + 20) / max(chunks, 1))
     rows = await fetch(session, SAMPLE, {**scope, "share": share, "size": size})
     return [(row["chunk_id"], row["vector"]) for row in rows]
+
+
+async def sample_vectors(
+    session: AnySession, scope: Mapping[str, Any], chunks: int, size: int
+) -> list[NDArray[np.float32]]:
+    """Vectors of `size` passages, the same ones as long as the collection is the same."""
+    most = math.ceil(DRAWN_VALUES * min(1.0, (2 * size + 20) / max(chunks, 1)))
+    rows = await fetch(session, SAMPLE_STEADILY, {**scope, **DRAWN_CODES, "most": most, "size": size})
+    return [row["vector"] for row in rows]

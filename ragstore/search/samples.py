@@ -16,7 +16,8 @@ from ragstore.search.pool import to_similarity
 
 SIZE = 256
 MOST_KEPT = 64  # collections; each takes 0.8 MB at most
-LONGEST_KEPT = 600.0  # seconds
+LONGEST_KEPT, SHORTEST_KEPT = 600.0, 2.0  # seconds
+LOOKED_AT = 10_000  # codes, for each second that a sample is kept though there are more or fewer by now
 Key = tuple[uuid.UUID, uuid.UUID, int]
 
 
@@ -32,8 +33,11 @@ class Sample:
 
     def holds(self, chunks: int) -> bool:
         """Whether it still speaks for a collection of so many chunks."""
-        recent = time.monotonic() - self.taken_at < LONGEST_KEPT
-        return recent and self.chunks / 2 <= chunks <= 2 * self.chunks
+        age = time.monotonic() - self.taken_at
+        if chunks == self.chunks:
+            return age < LONGEST_KEPT
+        # Of a collection that is being filled, a new one only now and then: it takes a look at all codes.
+        return age < max(SHORTEST_KEPT, chunks / LOOKED_AT) and self.chunks / 2 <= chunks <= 2 * self.chunks
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Samples:
         sample = self.kept.get(key)
         if sample is None or not sample.holds(chunks):
             scope = {"tenant_id": tenant_id, "collection_id": handle.id, "model_id": handle.model_id}
-            vectors = [vector for _, vector in await queries.sample_passages(session, scope, chunks, SIZE)]
+            vectors = await queries.sample_vectors(session, scope, chunks, SIZE)
             sample = self.kept[key] = Sample(trim(vectors), chunks, time.monotonic())
         self.kept.move_to_end(key)
         while len(self.kept) > MOST_KEPT:

@@ -12,6 +12,11 @@ PUBLIC = {"exclude_from_auth": True}
 READ = {"scope": Scope.READ}
 WRITE = {"scope": Scope.WRITE}
 ADMIN = {"scope": Scope.ADMIN}
+JSON = ("application/json",)
+LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines")
+FORM = ("multipart/form-data",)
+WRITE_LINES = WRITE | {"body": LINES, "streamed": True}
+WRITE_FORM = WRITE | {"body": FORM}
 LONGEST_KEY = 512
 
 
@@ -53,10 +58,14 @@ async def require_known_query(connection: ASGIConnection, handler: BaseRouteHand
 
 
 async def require_json(connection: ASGIConnection, handler: BaseRouteHandler) -> None:  # type: ignore[type-arg]  # as above
-    """Bodies are JSON: what says it is something else is refused before it is read."""
+    """Bodies are JSON, where a route does not name other kinds as `body`: what says it is something else is refused
+    before it is read.
+    """
     content_type = connection.headers.get("content-type", "").partition(";")[0].strip().lower()
     has_body = connection.scope.get("method") in ("POST", "PUT", "PATCH")
-    if has_body and content_type and content_type != "application/json" and not content_type.endswith("+json"):
-        raise UnsupportedMediaType("Send the body as Content-Type: application/json")
+    wanted = handler.opt.get("body", JSON)
+    is_json = wanted is JSON and content_type.endswith("+json")
+    if has_body and content_type and content_type not in wanted and not is_json:
+        raise UnsupportedMediaType(f"Send the body as Content-Type: {wanted[0]}")
     if connection.headers.get("content-encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("Send the body without Content-Encoding")

@@ -12,7 +12,7 @@ from ragstore.cli.explaining import describe_matching, list_remarks
 from ragstore.cli.hits import cut_beginning, cut_end, cut_snippet, list_after, list_before
 from ragstore.search.schemas import Hit, Neighbor, PlanReport
 
-COMMANDS = ("serve", "demo", "ingest", "search", "eval", "doctor", "migrate")
+COMMANDS = ("serve", "demo", "ingest", "export", "import", "search", "eval", "doctor", "migrate")
 
 
 @pytest.fixture

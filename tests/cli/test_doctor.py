@@ -35,7 +35,7 @@ def store(server: RagstoreServer, runner: CliRunner, monkeypatch: pytest.MonkeyP
 
 def fill(client: Client, name: str = "docs", texts: list[str] = TEXTS) -> None:
     client.ensure_collection(name)
-    client.upsert_documents(name, [DocumentUpsert(content=one, key=one) for one in texts])
+    client.upsert_documents(name, [DocumentUpsert(content=one, key=one) for one in texts], wait=True)
 
 
 def run_as_owner(server: RagstoreServer, statement: str) -> None:

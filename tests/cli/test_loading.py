@@ -3,8 +3,8 @@ import msgspec
 import pytest
 
 from ragstore.cli.batches import make_batches
+from ragstore.cli.items import Item
 from ragstore.cli.loading import Outcome, load
-from ragstore.cli.reading import Item
 from ragstore.client import Client, RagstoreClientError
 from ragstore.ingestion.schemas import DocumentUpsert
 

@@ -7,7 +7,7 @@ from tests.builders import make_collection, paths_of, problem_of, upsert
 async def test_a_collection_is_made_with_defaults_and_read_back(client: httpx.AsyncClient) -> None:
     made = await make_collection(client, title="Docs", metadata={"team": "a"})
     assert made["embedding_model"] == "local"
-    assert made["chunking"] == {"size": 512, "overlap": 64}
+    assert made["chunking"] == {"size": 512, "overlap": 64, "strategy": "tokens", "prefix": "title"}
     assert made["language"] == "english"
     assert (await client.get("/v1/collections/docs")).json() == made
 
@@ -39,7 +39,7 @@ async def test_an_update_changes_only_what_is_sent(client: httpx.AsyncClient) ->
 async def test_deleting_takes_the_documents_along_and_says_how_many(client: httpx.AsyncClient) -> None:
     await make_collection(client)
     await upsert(client, {"key": "a", "content": "one"}, {"key": "b", "content": "two"})
-    assert (await client.delete("/v1/collections/docs")).json() == {"documents": 2, "chunks": 2}
+    assert (await client.delete("/v1/collections/docs")).json() == {"documents": 2, "chunks": 2, "files": 0}
     problem_of(await client.delete("/v1/collections/docs"), 404, "not-found")
     await make_collection(client)
     assert (await client.get("/v1/collections/docs/documents")).json()["items"] == []
@@ -72,11 +72,11 @@ async def test_names_that_cannot_exist_are_not_found(client: httpx.AsyncClient) 
 
 async def test_chunking_is_changed_field_by_field(client: httpx.AsyncClient) -> None:
     made = await make_collection(client, chunking={"size": 64, "overlap": 0})
-    assert made["chunking"] == {"size": 64, "overlap": 0}
+    assert made["chunking"] == {"size": 64, "overlap": 0, "strategy": "tokens", "prefix": "title"}
     changed = (await client.patch("/v1/collections/docs", json={"chunking": {"size": 256}})).json()
-    assert changed["chunking"] == {"size": 256, "overlap": 0}
+    assert changed["chunking"] == {"size": 256, "overlap": 0, "strategy": "tokens", "prefix": "title"}
     small = await make_collection(client, "small", chunking={"size": 32})
-    assert small["chunking"] == {"size": 32, "overlap": 4}
+    assert small["chunking"] == {"size": 32, "overlap": 4, "strategy": "tokens", "prefix": "title"}
 
 
 async def test_a_name_with_a_newline_behind_it_is_refused(client: httpx.AsyncClient) -> None:

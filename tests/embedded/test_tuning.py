@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 from ragstore.embedded.machine import Machine, control_group_limits, inspect_machine
@@ -47,3 +48,8 @@ def test_this_machine_can_be_inspected() -> None:
     machine = inspect_machine()
     assert machine.memory_mb > 0
     assert machine.processors > 0
+
+
+def test_recovery_does_not_sync_file_by_file_where_one_call_does() -> None:
+    expected = "syncfs" if sys.platform == "linux" else None
+    assert tune(LAPTOP).get("recovery_init_sync_method") == expected

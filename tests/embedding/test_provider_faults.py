@@ -13,8 +13,9 @@ import pytest
 
 from ragstore.embedding import client as client_module
 from ragstore.embedding.faults import TextsRefused
+from ragstore.embedding.provider import OnBatch
 from ragstore.embedding.registry import EmbedderRegistry
-from ragstore.errors import ProviderFailed, ProviderUnavailable
+from ragstore.errors import ProviderFailed, ProviderRefused, ProviderUnavailable
 from ragstore.settings import Settings
 from tests.fake_openai import FakeOpenAI, Fault, Item, embedding_item, fake_vector
 
@@ -27,12 +28,12 @@ Change = Callable[[list[Item]], list[Item]]
 class Provider(FakeOpenAI):
     url = "http://provider/v1"
 
-    async def embed(self, texts: list[str], **settings: Any) -> Any:
+    async def embed(self, texts: list[str], *, on_batch: OnBatch | None = None, **settings: Any) -> Any:
         values = {"openai_api_key": KEY, "openai_base_url": self.url, "embedding_retries": 0}
         transport = self.transport() if self.url == Provider.url else None
         registry = EmbedderRegistry(Settings.model_validate(values | settings), transport=transport)
         try:
-            return await registry.get(MODEL).embed_documents(texts)
+            return await registry.get(MODEL).embed_documents(texts, on_batch=on_batch)
         finally:
             await registry.close()
 
@@ -147,7 +148,7 @@ async def test_a_long_pause_is_passed_on_and_a_short_one_is_waited_for(provider:
 async def test_a_refused_key_is_said_and_never_shown(provider: Provider, status: int) -> None:
     body = f'{{"error": {{"message": "Incorrect API key provided: {KEY}"}}}}'.encode()
     provider.script(Fault(status=status, body=body))
-    with pytest.raises(ProviderFailed, match="refused the API key") as caught:
+    with pytest.raises(ProviderRefused, match="refused the API key") as caught:
         await provider.embed(["a"], embedding_retries=2)
     assert KEY not in repr(caught.value) + str(caught.value.__cause__)
     assert len(provider.calls) == 1
@@ -159,7 +160,7 @@ async def test_a_refused_text_is_named(provider: Provider) -> None:
     with pytest.raises(TextsRefused, match=r"refused text 1 .*maximum context length is 8192 tokens …") as caught:
         await provider.embed(["a", "b"], embedding_batch_texts=1, embedding_concurrency=1)
     assert (caught.value.first, caught.value.count) == (1, 1)
-    assert caught.value.title() == ProviderFailed.title()
+    assert caught.value.title() == ProviderRefused.title()
     provider.script(Fault(status=400, body=b"plain"))
     with pytest.raises(TextsRefused, match="one of texts 0 to 1") as caught:
         await provider.embed(["a", "b"])
@@ -168,7 +169,7 @@ async def test_a_refused_text_is_named(provider: Provider) -> None:
 
 async def test_an_unknown_model_is_the_providers_fault(provider: Provider) -> None:
     provider.script(Fault(status=404))
-    with pytest.raises(ProviderFailed, match=f"cannot serve the model {MODEL} .404.: scripted 404"):
+    with pytest.raises(ProviderRefused, match=f"cannot serve the model {MODEL} .404.: scripted 404"):
         await provider.embed(["a"])
 
 
@@ -185,7 +186,7 @@ async def test_busy_providers_are_tried_again_and_then_unavailable(provider: Pro
 
 async def test_redirects_are_not_followed(provider: Provider) -> None:
     provider.script(Fault(status=307, headers={"location": "http://internal/v1/embeddings"}))
-    with pytest.raises(ProviderFailed, match="redirects"):
+    with pytest.raises(ProviderRefused, match="redirects"):
         await provider.embed(["a"])
     assert len(provider.calls) == 1
 
@@ -200,13 +201,18 @@ async def test_bodies_too_large_or_compressed_are_refused(provider: Provider, mo
         await provider.embed(["a", "b", "c"])
 
 
-async def test_one_failed_batch_ends_the_others(provider: Provider) -> None:
-    provider.script(Fault(delay=5), Fault(status=500), Fault(delay=5))
-    started = time.monotonic()
+async def test_after_a_failed_call_no_other_begins_and_those_under_way_are_not_lost(provider: Provider) -> None:
+    provider.script(Fault(delay=0.2), Fault(status=500), Fault(delay=0.2))
+    seen: list[slice] = []
+
+    async def see(part: slice, vectors: Any) -> None:
+        np.testing.assert_array_equal(vectors, [fake_vector(text) for text in "abcdefgh"[part]])
+        seen.append(part)
+
     with pytest.raises(ProviderUnavailable):
-        await provider.embed(list("abcdefgh"), embedding_batch_texts=1, embedding_concurrency=3)
-    assert time.monotonic() - started < 2
-    assert len(provider.calls) <= 4
+        await provider.embed(list("abcdefgh"), on_batch=see, embedding_batch_texts=1, embedding_concurrency=3)
+    assert len(provider.calls) == 3
+    assert sorted(part.start for part in seen) == [0, 2]
 
 
 async def test_a_slow_answer_ends_at_the_deadline(provider: Provider) -> None:

@@ -68,6 +68,10 @@ async def test_every_write_honours_the_key(app: Litestar, client: httpx.AsyncCli
         ("POST", "/v1/sessions/{session_id}/messages"): (f"/v1/sessions/{session_id}/messages", SAID),
         ("POST", "/v1/messages"): ("/v1/messages", {"session_key": "s", **SAID}),
         ("POST", "/v1/users"): ("/v1/users", {"email": "a@example.org"}),
+        ("POST", "/v1/collections/{collection}/files"): (
+            "/v1/collections/docs/files?wait=false",
+            [("file", ("a.txt", b"words"))],
+        ),
         ("POST", "/v1/keys"): ("/v1/keys", {"name": "k", "scopes": ["read"]}),
     }
     document = (await client.get("/schema/openapi.json")).json()
@@ -75,16 +79,18 @@ async def test_every_write_honours_the_key(app: Litestar, client: httpx.AsyncCli
         (method.upper(), path)
         for path, operations in document["paths"].items()
         for method in operations
-        if method != "get" and not path.endswith("/search")
+        if method != "get" and not path.endswith(("/search", "/documents/import"))  # a stream is resumed by its name
     }
     elsewhere = {call for call in writes if call[1].startswith(("/v1/jobs/", "/v1/users/", "/v1/keys/"))}
+    elsewhere |= {call for call in writes if "/reembed" in call[1]}  # steps that need two models and an order
     assert writes - set(calls) - elsewhere == set()
     for number, (method, (address, body)) in enumerate(
         [(call[0], request) for call, request in calls.items() if call in writes]
     ):
-        first = await client.request(method, address, json=body, headers=keyed(f"{number}"))
+        given: Any = {"files": body} if isinstance(body, list) else {"json": body}
+        first = await client.request(method, address, **given, headers=keyed(f"{number}"))
         assert first.status_code < 300, (method, address, first.text)
-        again = await client.request(method, address, json=body, headers=keyed(f"{number}"))
+        again = await client.request(method, address, **given, headers=keyed(f"{number}"))
         assert again.status_code == first.status_code, (method, address, again.text)
         assert again.headers.get("idempotent-replayed") == "true"
         if address not in ("/v1/keys",):

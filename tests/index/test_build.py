@@ -111,7 +111,7 @@ async def test_a_build_whose_backend_is_killed_is_done_again(queue: Queue, write
 
             await wait_until(failed_once)
         row = await queue.wait_for(job_id, "succeeded")
-    assert row.attempts >= 2
+    assert row.attempts == 1  # a database that went away costs none
     assert await is_valid(queue, key)
 
 

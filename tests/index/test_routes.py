@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from ragstore.app import create_app, make_handlers
 from ragstore.database import Database
+from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.index.queries import IndexKey
 from ragstore.index.service import request_missing
 from ragstore.job.service import enqueue_system
@@ -232,7 +233,7 @@ async def test_the_sweep_asks_for_what_is_missing_broken_or_left_over(queue: Que
     settings = make_settings(queue.url, index_threshold=30)
     async with queue.app.transaction() as session:
         sweep_id = await enqueue_system(session, SWEEP)
-    async with queue.working(handlers={SWEEP: make_handlers(settings)[SWEEP]}):
+    async with queue.working(handlers={SWEEP: make_handlers(settings, EmbedderRegistry(settings))[SWEEP]}):
         result = (await queue.wait_for(sweep_id, "succeeded")).result
     jobs = await queue.ask("SELECT payload->>'collection_id' AS id FROM job WHERE kind = 'index'")
     assert {row.id for row in jobs} == {str(key.collection_id) for key in (missing, broken, left_over, off, wanted)}

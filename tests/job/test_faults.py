@@ -55,7 +55,7 @@ async def test_a_worker_killed_at_any_step_loses_nothing_and_repeats_nothing(que
     begun = time.monotonic()
     async with queue.working(handlers=HANDLERS, lease=LEASE):
         row = await queue.wait_for(job_id, "succeeded")
-    assert time.monotonic() - begun < 2 * LEASE + 1
+    assert time.monotonic() - begun < 2 * LEASE + 5
     assert await list_effects(queue, job_id) == ([1] if kind == "plain" else [1, 2])
     assert row.attempts == (1 if failpoint == "after commit" else 2)
 
@@ -132,7 +132,7 @@ async def test_two_hundred_jobs_on_four_workers_that_are_killed_at_random(queue:
     assert twice == []
     assert len(await queue.ask("SELECT 1 FROM effect WHERE step > 0")) == 2 * len(jobs)
     worst = await find_worst_resume(queue, kills)
-    assert worst is None or worst < 2 * LEASE + 2, f"seed {seed}: {worst} s"
+    assert worst is None or worst < 2 * LEASE + 10, f"seed {seed}: {worst} s"
 
 
 async def begun(queue: Queue) -> bool:

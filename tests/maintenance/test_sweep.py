@@ -6,10 +6,11 @@ from sqlalchemy import text
 
 from ragstore.app import make_handlers
 from ragstore.database import Database
+from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.job.service import NOBODY, enqueue_system
 from ragstore.maintenance import queries
 from ragstore.maintenance.sweep import SWEEP, list_sweeps
-from tests.builders import open_session
+from tests.builders import make_collection, open_session
 from tests.conftest import make_settings
 from tests.job.conftest import queue  # noqa: F401  # a fixture
 from tests.job.kit import Queue
@@ -36,6 +37,9 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
     await queue.ask("UPDATE job SET state = 'failed', finished_at = now() - interval '8 days' WHERE id = :id", id=done)
     await queue.ask("UPDATE job SET state = 'failed', finished_at = now() WHERE id = :id", id=fresh)
 
+    await make_collection(client)
+    keys = "SELECT c.tenant_id, c.id, j.id::text, j.id FROM collection c, job j WHERE j.kind = 'work'"
+    await queue.ask(f"INSERT INTO accepted_key {keys}")  # two constants
     result = await sweep(queue)
 
     assert result == {
@@ -44,6 +48,9 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
         "jobs": 1,
         "embedding_cache": 0,
         "idempotency_records": 0,
+        "files": 0,
+        "accepted_keys": 1,
+        "import_positions": 0,
         "indexes": 0,
     }
     left = await queue.ask("SELECT name FROM api_key")
@@ -54,7 +61,8 @@ async def test_what_is_over_is_deleted_and_nothing_else(client: httpx.AsyncClien
 
 
 async def sweep(queue: Queue) -> dict[str, int]:  # noqa: F811
-    handlers = make_handlers(make_settings(queue.url))
+    settings = make_settings(queue.url)
+    handlers = make_handlers(settings, EmbedderRegistry(settings))
     async with queue.app.transaction() as session:
         job_id = await enqueue_system(session, SWEEP)
     async with queue.working(handlers=handlers):

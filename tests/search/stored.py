@@ -18,7 +18,7 @@ from ragstore.columns import new_id
 from ragstore.database import AsyncSession, Database
 from ragstore.document.publishing import DocumentVersion, Passage, Publisher
 from ragstore.embedding.codes import encode
-from ragstore.ingestion.service import index_texts
+from ragstore.ingestion.texts import index_texts
 from ragstore.lexical.analysis import get_analyzer
 
 WIDTH = 1536

@@ -88,13 +88,15 @@ async def test_the_codes_are_scanned_index_only_after_vacuum(client: httpx.Async
     async with database.engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text("VACUUM (ANALYZE) embedding"))
+        one = (await connection.execute(text("SELECT tenant_id, collection_id, model_id, code FROM embedding"))).first()
+        assert one is not None
         plan = "\n".join(
             await connection.scalars(
                 text(
-                    "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)"
-                    " SELECT e.chunk_id FROM embedding e, collection c WHERE e.tenant_id = c.tenant_id"
-                    " AND e.collection_id = c.id AND e.model_id = c.model_id"
-                    " ORDER BY e.code <~> (SELECT code FROM embedding LIMIT 1), e.chunk_id LIMIT 200"
+                    "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT e.chunk_id FROM embedding e"
+                    f" WHERE e.tenant_id = '{one.tenant_id}' AND e.collection_id = '{one.collection_id}'"
+                    f" AND e.model_id = {one.model_id}"
+                    " ORDER BY (e.code <~> (SELECT code FROM embedding LIMIT 1)) + 0, e.chunk_id LIMIT 200"
                 )
             )
         )

@@ -116,3 +116,27 @@ def test_importing_ragstore_needs_nothing_but_the_standard_library() -> None:
     )
     done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "{'ragstore'}"
+
+
+def test_documents_are_stored_later_and_waited_for(store: Store) -> None:
+    store.ensure_collection("later")
+    accepted = store.upsert_documents("later", [DocumentUpsert(key="a", content="Ships sail.")], wait=False)
+    assert [one.status for one in accepted.results] == ["accepted"]
+    assert accepted.job is not None
+    job = store.wait_for_job(accepted.job.id, timeout=30)
+    assert (job.state, job.result and job.result["created"]) == ("succeeded", 1)
+    assert store.read_job(job.id) == job
+    assert store.search("later", "ships").hits[0].document_key == "a"
+    with pytest.raises(RagstoreClientError, match="Only a failed"):
+        store.retry_job(job.id)
+
+
+def test_a_job_that_does_not_end_is_not_waited_for_longer_than_told(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accepted = store.upsert_documents("later", [DocumentUpsert(key="b", content="Boats too.")], wait=False)
+    assert accepted.job is not None
+    queued = accepted.job
+    monkeypatch.setattr(type(store), "read_job", lambda self, job_id: queued)
+    with pytest.raises(RagstoreClientError, match="still queued after"):
+        store.wait_for_job(queued.id, timeout=0.3)

@@ -1,0 +1,1 @@
+"""Stores of others, brought here: each source is one small file, all with the protocol of `source.py`."""
