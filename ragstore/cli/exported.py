@@ -28,14 +28,15 @@ def import_file(file: Path, *, collection: str | None, model: str | None, partia
     if not file.is_file():
         raise ConfigurationError(f"{file} is no regular file: it is read more than once.")
     header = read_header(file)
+    documents = sum(1 for _ in read_lines(file))
     if not partial:
-        check_end(file)
+        check_end(file, documents)
     address = find_service(load_settings())
     begun = time.monotonic()
     with Client(address.url, address.api_key) as client:
         target = open_target(client, collection or header.collection.name, header, model)
         name = f"ragstore import {name_file(file)}" if not again else None
-        if name is not None and find_counts(client, target, name).lines >= count_documents(file):
+        if name is not None and find_counts(client, target, name).lines >= documents:
             say("It was imported to its end before: now again from the first line.")
             name = None
         with show_progress(f"Importing {target}", file.stat().st_size) as advance:
@@ -56,8 +57,8 @@ def read_header(file: Path) -> ExportHeader:
         ) from None
 
 
-def check_end(file: Path) -> None:
-    """Raises ConfigurationError for a file that is not whole."""
+def check_end(file: Path, documents: int) -> None:
+    """Raises ConfigurationError for a file that is not whole; `documents` are in it."""
     with file.open("rb") as lines:
         lines.seek(max(0, file.stat().st_size - LONGEST_END))
         last = lines.read().rstrip(b"\n").rpartition(b"\n")[2]
@@ -67,9 +68,9 @@ def check_end(file: Path) -> None:
         end = ExportEnd(False, 0)
     if not end.done:
         raise ConfigurationError(f"{file} breaks off: it has no last line. To take what is there: --partial")
-    if (found := count_documents(file)) != end.documents:
+    if documents != end.documents:
         raise ConfigurationError(
-            f"{file} has {found:,} documents where its last line says {end.documents:,}. To take them: --partial"
+            f"{file} has {documents:,} documents where its last line says {end.documents:,}. To take them: --partial"
         )
 
 
@@ -77,10 +78,6 @@ def name_file(file: Path) -> str:
     """What tells it from others: when it was exported is in its first line."""
     with file.open("rb") as lines:
         return hashlib.sha256(lines.readline()).hexdigest()[:32]
-
-
-def count_documents(file: Path) -> int:
-    return sum(1 for _ in read_lines(file))
 
 
 def read_lines(file: Path) -> Iterator[bytes]:

@@ -15,9 +15,9 @@ from ragstore.document.accepted import queries as accepted
 from ragstore.file.service import FileService
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.lines import MEDIA_TYPE, encode_lines
-from ragstore.ingestion.results import refuse_document
+from ragstore.ingestion.results import refuse_document, refuse_none_stored
 from ragstore.ingestion.schemas import DocumentResult, UpsertResults
-from ragstore.ingestion.validation import Checked, check_documents, none_good
+from ragstore.ingestion.validation import Checked, check_documents
 from ragstore.job.service import JobService, enqueue
 
 INGEST = "ingest"
@@ -44,8 +44,8 @@ class AcceptanceService:
         """Durable when this returns: the documents, the job, and that the job has the last word on their keys."""
         documents = [give_key(one) for one in documents]
         checked = await asyncio.to_thread(check_documents, documents)
-        if all(one.document is None for one in checked):
-            raise none_good(checked)
+        results = [to_result(one) for one in checked]
+        refuse_none_stored(results)
         good = [one if checked[index].document is not None else None for index, one in enumerate(documents)]
         content = await asyncio.to_thread(encode_lines, good)
         keys = [one.document.key for one in checked if one.document is not None and one.document.key is not None]
@@ -56,7 +56,7 @@ class AcceptanceService:
             job_id = await self._enqueue(session, handle.id, content, chunking)
             await accepted.accept(session, self.database.tenant_id, handle.id, keys, job_id)
             job = await JobService(session, self.database.tenant_id).read(job_id)
-            answer = UpsertResults([to_result(one) for one in checked], job)
+            answer = UpsertResults(results, job)
             return await self.recorder.answer(session, answer, status=ACCEPTED)
 
     async def _enqueue(

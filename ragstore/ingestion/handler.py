@@ -15,12 +15,12 @@ from ragstore.database import AsyncSession
 from ragstore.document.accepted import queries as accepted
 from ragstore.document.accepted.service import Superseded
 from ragstore.embedding.registry import EmbedderRegistry
-from ragstore.errors import Conflict, InvalidDocument, NotFound, ProviderRefused, RagstoreError
+from ragstore.errors import Conflict, NotFound, RagstoreError
 from ragstore.failpoints import Failpoint, failpoint
 from ragstore.file.service import FileService
 from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.lines import Line, count_lines, read_batches
-from ragstore.ingestion.schemas import DocumentFault, DocumentResult, FieldFault, UpsertResults
+from ragstore.ingestion.schemas import DocumentResult, UpsertResults
 from ragstore.ingestion.service import IngestionService
 from ragstore.ingestion.tally import Tally, read_tally
 from ragstore.job.context import JobContext
@@ -153,21 +153,8 @@ class IngestHandler:
         recorder = BatchRecorder(batch=batch)
         ingestion = IngestionService(work.context.database, self.embedders, recorder, self.index_threshold, work.job_id)
         documents = [line.document for line in batch.mine]
-        try:
-            stored = await ingestion.upsert(work.collection_id, documents, chunking=work.chunking)
-        except (InvalidDocument, ProviderRefused) as error:  # none of them can be stored
-            if not error.errors:  # it is not the documents: nothing can
-                raise
-            return [refuse_line(line, index, error) for index, line in enumerate(batch.mine)]
+        stored = await ingestion.upsert_each(work.collection_id, documents, chunking=work.chunking)
         return stored.results
-
-
-def refuse_line(line: Line, index: int, error: RagstoreError) -> DocumentResult:
-    """With what the error says of this document, as far as it says it."""
-    own = [one for one in error.errors if one.path.startswith(f"documents[{index}]")]
-    detail = f"{own[0].path} {own[0].message}." if own else error.detail
-    faults = [FieldFault(one.path, one.message) for one in own]
-    return DocumentResult(line.key, None, "failed", error=DocumentFault(error.type(), detail, faults))
 
 
 def read_work(context: JobContext) -> Work:

@@ -19,7 +19,7 @@ from ragstore.ingestion.chunking import find_too_long
 from ragstore.ingestion.origins import Origin
 from ragstore.ingestion.ready import Ready
 from ragstore.ingestion.schemas import DocumentUpsert, Status
-from ragstore.ingestion.validation import Checked, none_good
+from ragstore.ingestion.validation import Checked
 
 
 @dataclass
@@ -93,8 +93,6 @@ async def make_plan(
         one.stored = stored.get(one.key)
     refused = await asyncio.to_thread(refuse_too_long, candidates, handle.chunking)
     refused |= refuse_widths(candidates, embedders.get(handle.model).dimensions)
-    if refused and len(refused) == len(candidates):
-        raise none_good(list(refused.values()))
     return Plan(handle, [one for one in candidates if one.index not in refused], refused)
 
 

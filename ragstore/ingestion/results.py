@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from ragstore.document.publishing import Published
 from ragstore.errors import FieldError, InvalidDocument, ProviderRefused
 from ragstore.ingestion.drafts import Draft
-from ragstore.ingestion.planning import Candidate
+from ragstore.ingestion.planning import Candidate, Plan
 from ragstore.ingestion.ready import MOST_FAULTS
-from ragstore.ingestion.schemas import DocumentFault, DocumentResult, FieldFault, Status
+from ragstore.ingestion.schemas import DocumentFault, DocumentResult, FieldFault, Status, UpsertResults
 from ragstore.ingestion.validation import Checked
 
 
@@ -29,11 +29,34 @@ def refuse_passages(one: Candidate, refused: Sequence[Draft]) -> DocumentResult:
     return fail(one.document.key, ProviderRefused.type(), list_refused(one, refused))
 
 
-def raise_refused(candidates: Sequence[Candidate], refused: Mapping[int, Sequence[Draft]]) -> None:
-    """When the provider took none of the documents."""
-    if refused and len(refused) == len(candidates):
-        faults = [fault for one in candidates for fault in list_refused(one, refused[one.index])]
-        raise ProviderRefused(f"{faults[0].path} {faults[0].message}.", errors=tuple(faults[:MOST_FAULTS]))
+def list_results(
+    checked: Sequence[Checked],
+    plan: Plan,
+    refused: Mapping[int, Sequence[Draft]],
+    published: Mapping[str, Published],
+) -> UpsertResults:
+    """In the order of `checked`; `refused`, by index, are those with passages that the provider did not take."""
+    results = {
+        one.index: refuse_passages(one, refused[one.index])
+        if one.index in refused
+        else to_result(one, published.get(one.key))
+        for one in plan.candidates
+    }
+    return UpsertResults(
+        [results.get(index) or refuse_document(plan.refused.get(index, one)) for index, one in enumerate(checked)]
+    )
+
+
+def refuse_none_stored(results: Sequence[DocumentResult]) -> None:
+    """Raises ProviderRefused or InvalidDocument when all have failed."""
+    errors = [one.error for one in results if one.error is not None]
+    if len(errors) < len(results):
+        return
+    kind = ProviderRefused if any(one.type == ProviderRefused.type() for one in errors) else InvalidDocument
+    worst = next(one for one in errors if one.type == kind.type())
+    raise kind(
+        worst.detail, errors=tuple(FieldError(fault.path, fault.message) for one in errors for fault in one.errors)
+    )
 
 
 def list_refused(one: Candidate, refused: Sequence[Draft]) -> list[FieldError]:

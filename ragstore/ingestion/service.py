@@ -18,9 +18,9 @@ from ragstore.idempotency.service import Recorder
 from ragstore.ingestion.origins import Origin
 from ragstore.ingestion.planning import Candidate, Plan, make_plan
 from ragstore.ingestion.preparing import Prepared, prepare
-from ragstore.ingestion.results import raise_refused, refuse_document, refuse_passages, to_result
+from ragstore.ingestion.results import list_results, refuse_document, refuse_none_stored
 from ragstore.ingestion.schemas import UpsertResults
-from ragstore.ingestion.validation import Checked, check_documents, none_good
+from ragstore.ingestion.validation import Checked, check_documents
 from ragstore.sqlstate import is_deadlock
 
 MOST_TRIES = 3
@@ -29,8 +29,8 @@ MOST_PLANS = 10
 
 @dataclass(frozen=True)
 class IngestionService:
-    """Raises NotFound for an unknown collection, InvalidDocument when no document is good, and what the model
-    provider raises; in each case nothing is stored.
+    """Raises NotFound for an unknown collection and what the model provider raises; nothing is stored then. The
+    recorder's answer is part of what is stored.
     """
 
     database: TenantDatabase
@@ -47,8 +47,21 @@ class IngestionService:
         chunking: ChunkingUpdate | None = None,
         origins: Mapping[int, Origin] | None = None,
     ) -> UpsertResults:
+        """As `upsert_each`, but raises InvalidDocument or ProviderRefused when not one of them could be stored."""
+        answer = await self.upsert_each(collection, documents, chunking=chunking, origins=origins)
+        refuse_none_stored(answer.results)
+        return answer
+
+    async def upsert_each(
+        self,
+        collection: str | uuid.UUID,
+        documents: Sequence[object],
+        *,
+        chunking: ChunkingUpdate | None = None,
+        origins: Mapping[int, Origin] | None = None,
+    ) -> UpsertResults:
         """Each document a DocumentUpsert or its JSON. Searchable, all of them together, when this returns; a bad
-        document among good ones, or one with a passage that the provider refuses, is `failed`.
+        document, or one with a passage that the provider refuses, is `failed`. Where all are, nothing is recorded.
 
         `chunking` changes the collection's rule for these documents; `origins[i]` says which file document i was read
         from. A document without one stands on no file, whatever it did before. An id in place of the collection's name
@@ -57,7 +70,7 @@ class IngestionService:
         checked = await asyncio.to_thread(check_documents, documents)
         good = {index: one for index, one in enumerate(checked) if one.document is not None}
         if not good:
-            raise none_good(checked)
+            return UpsertResults([refuse_document(one) for one in checked])
         failpoint(Failpoint.VALIDATED)
         for tries in range(MOST_PLANS):
             plan = await make_plan(self.database, collection, good, chunking, origins or {}, self.embedders)
@@ -70,7 +83,8 @@ class IngestionService:
     async def _carry_out(self, plan: Plan, checked: Sequence[Checked], *, keep: bool) -> UpsertResults:
         fresh = [one for one in plan.candidates if not one.same_content]
         prepared = await prepare(self.database, self.embedders, plan.handle, fresh, keep=keep)
-        raise_refused(plan.candidates, prepared.refused)
+        if len(prepared.refused) == len(plan.candidates):
+            return list_results(checked, plan, prepared.refused, {})
         failpoint(Failpoint.EMBEDDED)
         for again in range(MOST_TRIES):
             try:
@@ -94,18 +108,7 @@ class IngestionService:
             published = await publish(
                 publisher, [one for one in plan.candidates if one.index not in refused], prepared.versions
             )
-            results = {
-                one.index: refuse_passages(one, refused[one.index])
-                if one.index in refused
-                else to_result(one, published.get(one.key))
-                for one in plan.candidates
-            }
-            answer = UpsertResults(
-                [
-                    results.get(index) or refuse_document(plan.refused.get(index, one))
-                    for index, one in enumerate(checked)
-                ]
-            )
+            answer = list_results(checked, plan, refused, published)
             await self.recorder.answer(session, answer)
             if prepared.versions:
                 await request_tidying(session, self.database.tenant_id, handle.id)

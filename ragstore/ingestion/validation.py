@@ -6,7 +6,7 @@ from itertools import islice
 
 import msgspec
 
-from ragstore.errors import FieldError, InvalidDocument
+from ragstore.errors import FieldError
 from ragstore.fields import check_key, check_metadata, check_text, read_fault
 from ragstore.ingestion.ready import MOST_FAULTS, Ready, join_chunks, read_ready
 from ragstore.ingestion.schemas import DocumentUpsert
@@ -78,8 +78,3 @@ def list_faults(path: str, document: DocumentUpsert, content: str | None) -> Ite
         yield FieldError(f"{path}.{'chunks' if empty else 'content'}", "must not be empty" if empty else "is missing")
     elif not content.strip():
         yield FieldError(f"{path}.content", "must hold some text")
-
-
-def none_good(checked: Sequence[Checked]) -> InvalidDocument:
-    faults = tuple(fault for one in checked for fault in one.faults)
-    return InvalidDocument(f"{faults[0].path} {faults[0].message}.", errors=faults)

@@ -35,6 +35,7 @@ def look_into_zip(data: bytes) -> Kind:
             if is_encrypted(archive, kind):
                 raise FileEncrypted("The file needs a password.")
             return kind
+    # NotImplementedError is zipfile's word for a compression it does not know.
     except (zipfile.BadZipFile, zipfile.LargeZipFile, EOFError, ValueError, NotImplementedError, OSError) as error:
         raise FileDamaged(f"The file is damaged: it begins like a ZIP file and is none ({error}).") from None
 

@@ -15,17 +15,15 @@ from ragstore.columns import new_id
 from ragstore.errors import (
     Conflict,
     FieldError,
-    InvalidDocument,
     InvalidRequest,
     NotFound,
-    ProviderRefused,
     RagstoreError,
     TimedOut,
     TooManyRequests,
     Unavailable,
 )
 from ragstore.fields import check_text
-from ragstore.ingestion.schemas import DocumentFault, DocumentResult, DocumentUpsert, FieldFault, UpsertResults
+from ragstore.ingestion.schemas import DocumentFault, DocumentResult, FieldFault
 from ragstore.ingestion.service import IngestionService
 from ragstore.ingestion.streaming import queries
 from ragstore.ingestion.streaming.parsing import Batch
@@ -70,17 +68,9 @@ class Importer:
         documents = [entry.document for entry in batch.entries if entry.document is not None]
         bad = sum(entry.answer is not None for entry in batch.entries)
         recorder = PositionRecorder(before=self.position, lines=batch.end.number, digest=batch.end.digest, failed=bad)
-        recorded = bool(documents)
-        try:
-            service = replace(self.ingestion, recorder=recorder)
-            stored = await service.upsert(self.collection, documents) if documents else UpsertResults([])
-        except (InvalidDocument, ProviderRefused) as error:  # not one of them is good
-            if not error.errors:  # it is not the documents
-                raise
-            stored = UpsertResults(refuse_all(documents, error))
-            recorded = False
+        stored = await replace(self.ingestion, recorder=recorder).upsert_each(self.collection, documents)
         position = recorder.after(stored)
-        if not recorded and position.held is not None:
+        if position.held is not None and all(one.status == "failed" for one in stored.results):  # else it is recorded
             async with self.ingestion.database.transaction() as session:
                 await position.store(session)
         self.position = position
@@ -102,21 +92,6 @@ def number_documents(batch: Batch) -> None:
     for entry in batch.entries:
         if entry.document is not None and entry.document.key is None:
             entry.document.key = str(new_id())
-
-
-def refuse_all(documents: Sequence[DocumentUpsert], error: RagstoreError) -> list[DocumentResult]:
-    """Each with the faults whose path names it."""
-    faults: dict[int, list[FieldFault]] = {}
-    for one in error.errors:
-        index = int(found[1]) if (found := WITHIN_BATCH.match(one.path)) else 0
-        faults.setdefault(index, []).append(FieldFault(one.path, one.message))
-    results = []
-    for index, document in enumerate(documents):
-        mine = faults.get(index, [])
-        detail = f"{mine[0].path} {mine[0].message}." if mine else error.detail
-        fault = DocumentFault(error.type(), detail, mine)
-        results.append(DocumentResult(document.key, None, "failed", error=fault))
-    return results
 
 
 def list_answers(batch: Batch, results: Sequence[DocumentResult]) -> list[LineResult]:
