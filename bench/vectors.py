@@ -1,6 +1,7 @@
 """Search among ready vectors: the complete scan, the index, filters of every width, eight clients at once.
 
     python -m bench.vectors VECTORS.npy QUERIES.npy [--count 100000] [--queries 200] [--halfvec] [--build-memory 2048]
+        [--build-workers 0]
 
 VECTORS.npy holds (n, 1536) float32 or float16 of unit length, QUERIES.npy some more that are not among them. Recall is
 against all inner products in numpy. The bare statement is the service's own, by asyncpg as the owner.
@@ -32,9 +33,12 @@ NAME, TOP_K, DEPTH, CLIENTS = "vectors", 10, 200, 8
 SECONDS = 10.0  # of each round with several clients
 HALFVEC = (
     "CREATE INDEX bench_halfvec ON embedding USING hnsw ((vector::halfvec(1536)) halfvec_cosine_ops)"
-    " WHERE collection_id = '{}'"
+    " WITH (ef_construction = 100) WHERE collection_id = '{}'"
 )
-CODES = "CREATE INDEX bench_codes ON embedding USING hnsw (code bit_hamming_ops) WHERE collection_id = '{}'"
+CODES = (
+    "CREATE INDEX bench_codes ON embedding USING hnsw (code bit_hamming_ops)"
+    " WITH (ef_construction = 100) WHERE collection_id = '{}'"
+)
 FILTERS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], bool]]] = {
     "= 10 %": ({"tenth": 3}, lambda row: row["tenth"] == 3),
     "= 1 %": ({"hundredth": 21}, lambda row: row["hundredth"] == 21),
@@ -110,7 +114,7 @@ async def open_bare(bench: Bench) -> Any:
     connection = await connect(bench)
     await connection.execute(
         f"SET plan_cache_mode = force_custom_plan; SET max_parallel_workers_per_gather = 0;"
-        f" SET hnsw.ef_search = {2 * DEPTH}; SET hnsw.iterative_scan = relaxed_order"
+        f" SET hnsw.ef_search = {DEPTH + DEPTH // 2}; SET hnsw.iterative_scan = relaxed_order"
     )
     return connection
 
@@ -167,10 +171,10 @@ def build_index(caller: Caller) -> tuple[float, dict[str, Any]]:
     return time.perf_counter() - started, state
 
 
-async def compare_builds(bench: Bench, scope: Sequence[Any]) -> None:
+async def compare_builds(bench: Bench, scope: Sequence[Any], workers: int) -> None:
     connection = await asyncpg.connect(bench.database_url.replace("+asyncpg", ""), timeout=60)
     await register_codecs(connection)
-    await connection.execute("SET maintenance_work_mem = '2GB'; SET max_parallel_maintenance_workers = 0")
+    await connection.execute(f"SET maintenance_work_mem = '2GB'; SET max_parallel_maintenance_workers = {workers}")
     for name, statement in (("codes", CODES), ("halfvec", HALFVEC)):
         started = time.perf_counter()
         await connection.execute(statement.format(scope[1]), timeout=3600)
@@ -230,7 +234,7 @@ def run(bench: Bench, options: argparse.Namespace) -> None:
     print(f"median {statistics.median(served / plain for plain, served in rounds):.2f} x")
     measure_filters(caller, options.vectors, options.count, queries[: options.filter_queries])
     if options.halfvec:
-        asyncio.run(compare_builds(bench, scope))
+        asyncio.run(compare_builds(bench, scope, options.build_workers))
 
 
 if __name__ == "__main__":
@@ -241,7 +245,9 @@ if __name__ == "__main__":
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--filter-queries", type=int, default=50)
     parser.add_argument("--halfvec", action="store_true", help="Build both kinds of HNSW by SQL, to compare.")
+    parser.add_argument("--build-workers", type=int, default=0, help="RAGSTORE_INDEX_BUILD_WORKERS")
     parser.add_argument("--build-memory", type=int, default=2048, help="RAGSTORE_INDEX_BUILD_MEMORY_MB")
     given = parser.parse_args()
-    with run_bench(index_build_quiet=0, index_build_memory_mb=given.build_memory) as running:
+    memory, workers = given.build_memory, given.build_workers
+    with run_bench(index_build_quiet=0, index_build_memory_mb=memory, index_build_workers=workers) as running:
         run(running, given)

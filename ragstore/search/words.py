@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ragstore.columns import Sparse
+from ragstore.columns import Sparse, read_sparse
 from ragstore.lexical.bm25 import idf, score_passages
 from ragstore.lexical.indexing import TermNumbers, recover_frequencies, to_lexeme
 
@@ -129,7 +129,7 @@ def to_query_weights(words: Words, statistics: Statistics) -> Sparse:
 
 
 def score_words(
-    weights: Sequence[Sparse | None],
+    weights: Sequence[bytes | None],
     saturations: NDArray[np.float64],
     lengths: NDArray[np.float64],
     words: Words,
@@ -137,7 +137,7 @@ def score_words(
     k1: float,
     b: float,
 ) -> NDArray[np.float64]:
-    """The BM25 score of each passage, by the collection's statistics of now."""
+    """The BM25 score of each passage, by the collection's statistics of now; `weights` as the database sends them."""
     if not len(words.numbers) or not weights:
         return np.zeros(len(weights))
     frequencies = count_frequencies(weights, saturations, words.numbers)
@@ -146,17 +146,15 @@ def score_words(
 
 
 def count_frequencies(
-    weights: Sequence[Sparse | None], saturations: NDArray[np.float64], numbers: NDArray[np.int32]
+    weights: Sequence[bytes | None], saturations: NDArray[np.float64], numbers: NDArray[np.int32]
 ) -> NDArray[np.float64]:
     """Shape (passages, terms)."""
     found = np.zeros((len(weights), len(numbers)))
-    sizes = [0 if one is None else len(one[0]) for one in weights]
-    present = [one for one in weights if one is not None]
-    if not sum(sizes):
+    present = [place for place, one in enumerate(weights) if one is not None]
+    if not present:
         return found
-    indices = np.concatenate([one[0] for one in present])
-    values = np.concatenate([one[1] for one in present])
-    rows = np.repeat(np.arange(len(weights)), sizes)
+    sizes, indices, values = read_sparse([one for one in weights if one is not None])
+    rows = np.repeat(np.array(present), sizes)
     order = np.argsort(numbers)
     places = np.minimum(np.searchsorted(numbers[order], indices), len(numbers) - 1)
     hit = numbers[order][places] == indices
