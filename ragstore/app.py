@@ -145,6 +145,7 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
     except BaseException:
         await state.database.close()
         raise
+    trimming = asyncio.create_task(state.database.keep_trimmed(), name="trim the pool")
     try:
         await state.embedders.load()
         if state.worker is not None:
@@ -152,6 +153,7 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         yield
     finally:
         state.stopping.set()
+        trimming.cancel()
         if state.worker is not None:
             await state.worker.stop(JOBS_SHARE * state.settings.shutdown_timeout)
         await state.parser.close()

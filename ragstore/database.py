@@ -15,12 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import greenlet_spawn
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from ragstore.columns import register_codecs
 from ragstore.database_url import parse_database_url
 from ragstore.errors import DatabaseUnavailable, InternalError, PoolExhausted, RagstoreError
 from ragstore.failpoints import Failpoint, failpoint
+from ragstore.pooling import IDLE_SECONDS, LastingPool
 from ragstore.settings import Settings
 from ragstore.sqlstate import translate_database_error
 from ragstore.statements import (
@@ -46,11 +48,12 @@ LOST = (OSError, *BROKEN, asyncpg.PostgresConnectionError, asyncpg.OperatorInter
 def create_engine(url: URL, connect_arguments: dict[str, Any], settings: Settings) -> AsyncEngine:
     engine = create_async_engine(
         url,
+        poolclass=LastingPool,
         pool_size=settings.pool_size,
         max_overflow=settings.max_overflow,
         pool_timeout=settings.pool_timeout,
         pool_recycle=settings.pool_recycle,
-        pool_use_lifo=True,  # surplus connections idle out, the used ones keep their caches
+        pool_use_lifo=True,  # surplus connections grow old, the used ones keep their caches
         hide_parameters=True,  # a document's text never reaches a log through an exception
         connect_args=connect_arguments,
     )
@@ -193,7 +196,7 @@ class Database:
 
     def _explain_timeout(self) -> RagstoreError:
         pool = self.engine.pool
-        if isinstance(pool, QueuePool) and pool.checkedout() < pool.size() + pool._max_overflow:
+        if isinstance(pool, QueuePool) and pool.checkedout() < pool.size():
             return DatabaseUnavailable(retry_after=1)
         return PoolExhausted(retry_after=1)
 
@@ -201,6 +204,14 @@ class Database:
         """Raises a RagstoreError when the database does not answer."""
         async with self.transaction():
             pass
+
+    async def keep_trimmed(self) -> None:
+        """For as long as the process runs: surplus connections are closed when nobody needs them."""
+        while True:
+            await asyncio.sleep(IDLE_SECONDS / 2)
+            pool = self.engine.pool
+            if isinstance(pool, LastingPool):
+                await greenlet_spawn(pool.trim)
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -57,7 +57,10 @@ class Settings(BaseSettings):
     # the pool
     pool_size: int = Field(default=5, ge=1, le=500, description="Connections each process keeps open.")
     max_overflow: int = Field(
-        default=10, ge=0, le=500, description="Connections a process may open beyond `pool_size`."
+        default=10,
+        ge=0,
+        le=500,
+        description="Connections a process may open beyond `pool_size`; half a minute after they were needed they close.",
     )
     pool_timeout: float = Field(default=30, gt=0, le=600, description="Seconds background work waits for a connection.")
     pool_recycle: int = Field(
