@@ -60,7 +60,7 @@ class Settings(BaseSettings):
         default=10,
         ge=0,
         le=500,
-        description="Connections a process may open beyond `pool_size`; half a minute after they were needed they close.",
+        description="Connections a process may open beyond `pool_size`; those that nobody needs are closed.",
     )
     pool_timeout: float = Field(default=30, gt=0, le=600, description="Seconds background work waits for a connection.")
     pool_recycle: int = Field(
