@@ -72,7 +72,10 @@ class SparseVector(SPARSEVEC):
 Sparse = tuple[NDArray[np.int32], NDArray[np.float32]]
 
 
-def encode_sparse(vector: Sparse) -> bytes:
+def encode_sparse(vector: Sparse | bytes) -> bytes:
+    """One that was read may be written as it came."""
+    if isinstance(vector, bytes):
+        return vector
     indices, values = vector
     header = SPARSE_HEADER.pack(SPARSE_DIMENSIONS, len(indices), 0)
     return header + indices.astype(">i4").tobytes() + values.astype(">f4").tobytes()
