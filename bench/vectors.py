@@ -114,7 +114,7 @@ async def open_bare(bench: Bench) -> Any:
     connection = await connect(bench)
     await connection.execute(
         f"SET plan_cache_mode = force_custom_plan; SET max_parallel_workers_per_gather = 0;"
-        f" SET hnsw.ef_search = {DEPTH + DEPTH // 2}; SET hnsw.iterative_scan = relaxed_order"
+        f" SET hnsw.ef_search = {2 * DEPTH}; SET hnsw.iterative_scan = relaxed_order"
     )
     return connection
 
