@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from bench.measure import Bench, Caller, describe, post_corpus, read_corpus, read_queries, run_bench
+from ragstore.chat.messages.service import MessageService
 from ragstore.chat.schemas import MessageAppend, SessionCreate
-from ragstore.chat.service import ChatService
+from ragstore.chat.sessions.service import SessionService
 from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database, TenantDatabase
 from ragstore.embedding.registry import EmbedderRegistry
@@ -47,7 +48,7 @@ async def alternate(
 
 async def open_session(database: TenantDatabase) -> uuid.UUID:
     async with database.transaction() as session:
-        opened, _ = await ChatService(session, database.tenant_id).open_session(SessionCreate())
+        opened, _ = await SessionService(session, database.tenant_id).open(SessionCreate())
     return opened.id
 
 
@@ -70,7 +71,7 @@ async def measure(bench: Bench, queries: list[str]) -> None:
 
     async def append(database: TenantDatabase) -> None:
         async with database.transaction() as session:
-            await ChatService(session, tenant_id).append(session_id, MessageAppend(role="user", content="hello"))
+            await MessageService(session, tenant_id).append(session_id, MessageAppend(role="user", content="hello"))
 
     runs: dict[str, list[Work]] = {"search": [search(query) for query in queries], "append": [append] * 500}
     for name, works in runs.items():

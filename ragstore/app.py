@@ -10,7 +10,11 @@ from litestar import Litestar, Router
 from litestar.middleware import DefineMiddleware
 from litestar.types import ExceptionHandlersMap
 
-import ragstore.chat.routes
+import ragstore.chat.answers.routes
+import ragstore.chat.context.routes
+import ragstore.chat.messages.routes
+import ragstore.chat.owners.routes
+import ragstore.chat.sessions.routes
 import ragstore.collection.routes
 import ragstore.doctor.routes
 import ragstore.document.export.routes
@@ -25,6 +29,7 @@ import ragstore.recall.routes
 import ragstore.reembedding.routes
 import ragstore.search.routes
 import ragstore.tenant.routes
+from ragstore.chat.context.summaries import SUMMARISE, SummaryHandler
 from ragstore.collection.indexing import INDEX
 from ragstore.collection.models import REEMBED
 from ragstore.database import Database
@@ -33,6 +38,8 @@ from ragstore.document.tidying import FOLD_TERMS, VACUUM, FoldTermsHandler
 from ragstore.embedding.registry import EmbedderRegistry
 from ragstore.entrypoints import console
 from ragstore.errors import ConfigurationError, RagstoreError
+from ragstore.generation.model import ChatModel
+from ragstore.generation.openai_compatible import make_chat_model
 from ragstore.idempotency.hook import check_idempotency, release_claim, stop_heartbeat
 from ragstore.index.handler import BuildOptions, IndexHandler
 from ragstore.ingestion.acceptance import INGEST
@@ -66,7 +73,10 @@ JOBS_SHARE = 0.75  # of the time to shut down: then jobs go back into the queue,
 
 
 def make_state(
-    settings: Settings, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+    settings: Settings,
+    embedders: EmbedderRegistry | None = None,
+    reranker: Reranker | None = None,
+    chat_model: ChatModel | None = None,
 ) -> AppState:
     if settings.database_url is None:
         raise ConfigurationError("The service needs RAGSTORE_DATABASE_URL; `ragstore serve` starts the embedded one.")
@@ -74,6 +84,7 @@ def make_state(
     embedders = embedders or EmbedderRegistry(settings)
     stopping = asyncio.Event()
     parser = make_parser(settings)
+    chat_model = chat_model or make_chat_model(settings)
     return AppState(
         settings=settings,
         database=database,
@@ -81,7 +92,8 @@ def make_state(
         authenticator=Authenticator(database),
         parser=parser,
         reranker=reranker or make_reranker(settings),
-        worker=make_worker(settings, database, embedders, parser, stopping) if settings.run_jobs else None,
+        chat_model=chat_model,
+        worker=make_worker(settings, database, embedders, parser, chat_model, stopping) if settings.run_jobs else None,
         stopping=stopping,
     )
 
@@ -91,7 +103,12 @@ def make_parser(settings: Settings) -> Parser:
 
 
 def make_worker(
-    settings: Settings, database: Database, embedders: EmbedderRegistry, parser: Parser, stopping: asyncio.Event
+    settings: Settings,
+    database: Database,
+    embedders: EmbedderRegistry,
+    parser: Parser,
+    chat_model: ChatModel | None,
+    stopping: asyncio.Event,
 ) -> Worker:
     assert settings.database_url is not None  # noqa: S101  # make_state has looked
     url = settings.database_url.get_secret_value()
@@ -104,10 +121,12 @@ def make_worker(
         settings.pool_timeout,
         settings.job_patience_hours * 3600,
     )
-    return Worker(database, listener, make_handlers(settings, embedders, parser), options, stopping)
+    return Worker(database, listener, make_handlers(settings, embedders, parser, chat_model), options, stopping)
 
 
-def make_handlers(settings: Settings, embedders: EmbedderRegistry, parser: Parser | None = None) -> dict[str, Handler]:
+def make_handlers(
+    settings: Settings, embedders: EmbedderRegistry, parser: Parser | None = None, chat_model: ChatModel | None = None
+) -> dict[str, Handler]:
     """Who does each kind of job."""
     url = settings.owner_database_url or settings.database_url
     assert url is not None  # noqa: S101  # make_state has looked
@@ -123,6 +142,7 @@ def make_handlers(settings: Settings, embedders: EmbedderRegistry, parser: Parse
         READ_FILE: FileHandler(parser or make_parser(settings), embedders, settings.index_threshold).run,
         REEMBED: ReembedHandler(embedders, settings.index_threshold, settings.old_vectors_grace).run,
         DROP_VECTORS: DropHandler().run,
+        SUMMARISE: SummaryHandler(chat_model).run,
     }
 
 
@@ -160,6 +180,8 @@ async def run_state(state: AppState) -> AsyncIterator[None]:
         await state.embedders.close()
         if state.reranker is not None:
             await state.reranker.close()
+        if state.chat_model is not None:
+            await state.chat_model.close()
         await state.database.close()
 
 
@@ -178,11 +200,15 @@ async def check_schema(database: Database) -> None:
 
 
 def create_app(
-    settings: Settings | None = None, *, embedders: EmbedderRegistry | None = None, reranker: Reranker | None = None
+    settings: Settings | None = None,
+    *,
+    embedders: EmbedderRegistry | None = None,
+    reranker: Reranker | None = None,
+    chat_model: ChatModel | None = None,
 ) -> Litestar:
     """The service as an ASGI application. Its lifespan opens the pool; the schema must be there."""
     settings = settings or load_settings()
-    state = make_state(settings, embedders, reranker)
+    state = make_state(settings, embedders, reranker, chat_model)
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -223,8 +249,12 @@ def make_api(settings: Settings) -> Router:
             ragstore.search.routes.router,
             ragstore.search.routes.across,
             ragstore.recall.routes.router,
-            ragstore.chat.routes.sessions,
-            ragstore.chat.routes.messages,
+            ragstore.chat.owners.routes.router,
+            ragstore.chat.sessions.routes.router,
+            ragstore.chat.context.routes.router,
+            ragstore.chat.answers.routes.router,
+            ragstore.chat.messages.routes.within,
+            ragstore.chat.messages.routes.router,
             ragstore.job.routes.router,
             ragstore.doctor.routes.router,
             ragstore.tenant.routes.users,

@@ -7,6 +7,7 @@ from litestar import Request
 from litestar.di import Provide
 
 import ragstore
+from ragstore.chat.answers.service import AnswerService, Limits
 from ragstore.database import TenantDatabase
 from ragstore.doctor.service import DoctorService
 from ragstore.embedding.registry import EmbedderRegistry
@@ -113,6 +114,24 @@ async def provide_doctor(request: AnyRequest) -> DoctorService:
     return DoctorService(database, state.settings.search_candidates, state.worker is not None, ragstore.__version__)
 
 
+async def provide_summarising(request: AnyRequest) -> bool:
+    state = read_state(request)
+    return state.chat_model is not None and state.settings.chat_summaries
+
+
+async def provide_answers(request: AnyRequest) -> AnswerService:
+    state = read_state(request)
+    limits = Limits(state.settings.chat_context_tokens, state.settings.chat_answer_tokens)
+    return AnswerService(
+        await provide_tenant_database(request),
+        await provide_search(request),
+        state.chat_model,
+        limits,
+        await provide_recorder(request),
+        await provide_summarising(request),
+    )
+
+
 async def provide_job_watch(request: AnyRequest) -> JobWatch:
     return JobWatch(await provide_tenant_database(request), read_state(request).stopping)
 
@@ -134,5 +153,7 @@ def make_dependencies() -> dict[str, Provide]:
         "reembedding_service": Provide(provide_reembedding),
         "recall_service": Provide(provide_recall),
         "doctor_service": Provide(provide_doctor),
+        "summarising": Provide(provide_summarising),
+        "answer_service": Provide(provide_answers),
         "job_watch": Provide(provide_job_watch),
     }

@@ -265,6 +265,12 @@ class ProviderUnavailable(Unavailable):
     slug = "provider-unavailable"
 
 
+class ChatModelMissing(Unavailable):
+    """No chat model is configured"""
+
+    slug = "chat-model-missing"
+
+
 class RerankerUnavailable(Unavailable):
     """The reranker gave no order that can be used"""
 

@@ -1,10 +1,10 @@
 """Checks that types cannot express, shared by everything that stores a caller's text or metadata."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ragstore.errors import FieldError
+from ragstore.errors import FieldError, Unprocessable
 from ragstore.shapes import is_unchangeable, list_choices
 
 LONGEST_KEY = 1024  # bytes; Postgres' B-tree holds 2,704 in an entry
@@ -28,6 +28,12 @@ def check_text(path: str, text: str | None, *, longest: int = LONGEST_LABEL) -> 
         yield FieldError(path, "must not contain the NUL character (U+0000)")
     if (size := len(text.encode("utf-8", "surrogatepass"))) > longest:
         yield FieldError(path, f"must not be longer than {longest} bytes, is {size}")
+
+
+def refuse(faults: Sequence[FieldError]) -> None:
+    """Raises Unprocessable for the faults that were found, if any."""
+    if faults:
+        raise Unprocessable(f"{faults[0].path} {faults[0].message}.", errors=tuple(faults))
 
 
 def check_key(path: str, key: str | None) -> Iterator[FieldError]:

@@ -139,7 +139,12 @@ def make_problem(problem: RagstoreError) -> Response[Problem]:
         headers["WWW-Authenticate"] = "Bearer"
     if problem.retry_after is not None:
         headers["Retry-After"] = str(max(1, round(problem.retry_after)))
-    body = Problem(
+    return Response(describe_problem(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def describe_problem(problem: RagstoreError) -> Problem:
+    """Also what a stream ends with, whose status is sent already."""
+    return Problem(
         type=problem.type(),
         title=problem.title(),
         status=problem.status,
@@ -147,4 +152,3 @@ def make_problem(problem: RagstoreError) -> Response[Problem]:
         errors=[FieldProblem(one.path, one.message) for one in problem.errors],
         request_id=read_request_id(),
     )
-    return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)

@@ -154,6 +154,30 @@ class Settings(BaseSettings):
         default=50, ge=1, le=1000, description="How many of the best hits are sent to the reranker."
     )
 
+    # the chat model
+    chat_model: str = Field(
+        default="", description="Model that answers questions, such as `gpt-4.1-mini`. Empty: no answers, only search."
+    )
+    chat_base_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://\S+$",
+        description="Its OpenAI-compatible endpoint, such as `http://127.0.0.1:11434/v1`. Unset: `OPENAI_BASE_URL`.",
+    )
+    chat_api_key: HeaderSecret = Field(default=None, description="Its key. Unset: `OPENAI_API_KEY`.")
+    chat_timeout: float = Field(default=120, gt=0, le=3600, description="Seconds an answer may take, to its last word.")
+    chat_retries: int = Field(default=2, ge=0, le=10, description="Retries of a call that failed before its answer.")
+    chat_context_tokens: int = Field(
+        default=8192, ge=512, le=2_000_000, description="Tokens of a prompt: history and passages together."
+    )
+    chat_answer_tokens: int = Field(default=1024, ge=16, le=200_000, description="Most tokens of one answer.")
+    chat_summaries: bool = Field(
+        default=True,
+        description="Whether the chat model sums up what no longer fits into a context, in the background.",
+    )
+    chat_search: bool = Field(
+        default=True, description="Whether messages are embedded, in the background, and found by searches."
+    )
+
     # indexes of large collections
     index_threshold: int = Field(
         default=50_000,

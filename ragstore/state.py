@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ragstore.collection.handles import CollectionHandles
 from ragstore.database import Database
 from ragstore.embedding.registry import EmbedderRegistry
+from ragstore.generation.model import ChatModel
 from ragstore.job.worker import Worker
 from ragstore.parsing.supervisor import Parser
 from ragstore.reranking.reranker import Reranker
@@ -23,6 +24,7 @@ class AppState:
     authenticator: Authenticator
     parser: Parser
     reranker: Reranker | None = None  # None: none is configured
+    chat_model: ChatModel | None = None  # likewise
     worker: Worker | None = None  # None: jobs are run by other processes
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # streams end, and no more jobs are claimed
     handles: CollectionHandles = field(default_factory=CollectionHandles)

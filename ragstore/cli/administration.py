@@ -11,9 +11,10 @@ from ragstore.cli.preparation import connect_as_owner, prepare_database, run_dat
 from ragstore.columns import new_id
 from ragstore.database import Database
 from ragstore.errors import Conflict, NotFound
+from ragstore.fields import refuse
 from ragstore.settings import Settings, load_settings
 from ragstore.tenant import queries
-from ragstore.tenant.people import KeyService, check_label, refuse
+from ragstore.tenant.api_keys import KeyService, check_label
 from ragstore.tenant.schemas import KeyCreate, KeyCreated, KeyRead, Scope
 from ragstore.tenant.service import add_tenant
 

@@ -21,6 +21,7 @@ STATE = "idempotency"
 HEARTBEAT = "idempotency_heartbeat"
 READS = "read"
 PIECE = 256 * 1024
+SALT, ROUNDS = b"ragstore fingerprint", 200_000  # a tenth of a second
 
 log = structlog.get_logger(__name__)
 
@@ -28,9 +29,10 @@ log = structlog.get_logger(__name__)
 async def check_idempotency(request: AnyRequest) -> Response[bytes] | None:
     """Answers in the handler's place when the request was answered before."""
     key = request.headers.get(HEADER)
-    if key is None or request.method not in WRITES or request.route_handler.opt.get("scope") == READS:
+    options = request.route_handler.opt
+    if key is None or request.method not in WRITES or options.get("scope") == READS or options.get("read_only"):
         return None
-    if request.route_handler.opt.get("streamed"):
+    if options.get("streamed"):
         message = "is not for a stream, which goes on where it stopped by its name: ?import=NAME"
         raise InvalidRequest(f"{HEADER} {message}.", errors=(FieldError(HEADER, message),))
     if not USABLE_KEY.fullmatch(key):
@@ -76,6 +78,8 @@ async def fingerprint(request: AnyRequest) -> bytes:
             await update_with(digest, value)
     else:
         digest.update(await request.body())
+    if request.route_handler.opt.get("secret"):  # kept for a day: a password must not be found by trying
+        return await asyncio.to_thread(hashlib.pbkdf2_hmac, "sha256", digest.digest(), SALT, ROUNDS)
     return digest.digest()
 
 

@@ -1,95 +1,21 @@
-"""People and keys within one tenant."""
+"""People within one tenant."""
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from ragstore.columns import new_id
-from ragstore.database import AsyncSession
-from ragstore.errors import Conflict, FieldError, NotFound, Unprocessable
-from ragstore.fields import check_metadata, check_text
+from ragstore.database import AsyncSession, TenantDatabase
+from ragstore.errors import Conflict, FieldError, NotFound
+from ragstore.fields import check_metadata, check_text, refuse
 from ragstore.paging import Page, decode_cursor, encode_cursor
 from ragstore.tenant import queries
-from ragstore.tenant.keys import digest_key, find_prefix, is_chosen, make_key
-from ragstore.tenant.schemas import (
-    KeyCreate,
-    KeyCreated,
-    KeyRead,
-    KeyUpdate,
-    Scope,
-    UserCreate,
-    UserRead,
-    UserUpdate,
-    check_email,
-)
-from ragstore.tenant.tables import ApiKey, AppUser
-
-LONGEST_NAME = 200  # bytes of the name of a key or a tenant
-
-
-@dataclass(frozen=True)
-class KeyService:
-    """Raises NotFound for a key the tenant does not have."""
-
-    session: AsyncSession
-    tenant_id: uuid.UUID
-
-    async def issue(self, wanted: KeyCreate) -> KeyCreated:
-        """The answer is the only place where the key itself can be read."""
-        faults = check_label("name", wanted.name)
-        if not wanted.scopes:
-            faults.append(FieldError("scopes", "must name at least one scope"))
-        refuse([*faults, *check_expiry(wanted.expires_at)])
-        key = make_key()
-        row = ApiKey(
-            tenant_id=self.tenant_id,
-            name=wanted.name,
-            prefix=find_prefix(key),
-            digest=digest_key(key),
-            scopes=sorted({Scope(scope).value for scope in wanted.scopes}),
-            expires_at=wanted.expires_at,
-        )
-        self.session.add(row)
-        await self.session.flush()
-        await self.session.refresh(row)
-        return KeyCreated(**{name: getattr(to_key(row), name) for name in KeyRead.__struct_fields__}, key=key)
-
-    async def list(self, cursor: str | None, limit: int) -> Page[KeyRead]:
-        """Oldest first; revoked and expired ones too."""
-        after = decode_cursor(cursor, uuid.UUID) if cursor else None
-        rows = await queries.list_keys(self.session, self.tenant_id, after, limit + 1)
-        items = [to_key(row) for row in rows[:limit]]
-        return Page(items, encode_cursor(items[-1].id) if len(rows) > limit else None)
-
-    async def read(self, key_id: uuid.UUID) -> KeyRead:
-        return to_key(await self._find(key_id))
-
-    async def update(self, key_id: uuid.UUID, wanted: KeyUpdate) -> KeyRead:
-        row = await self._find(key_id)
-        if wanted.name is not UNSET:
-            refuse(check_label("name", wanted.name))
-            row.name = wanted.name
-        if wanted.expires_at is not UNSET:
-            refuse(check_expiry(wanted.expires_at))
-            row.expires_at = wanted.expires_at
-        await self.session.flush()
-        return to_key(row)
-
-    async def revoke(self, key_id: uuid.UUID) -> None:
-        """For ever. A key that is revoked already stays as it is."""
-        row = await self._find(key_id)
-        if row.revoked_at is None:
-            row.revoked_at = datetime.now(UTC)
-            await self.session.flush()
-
-    async def _find(self, key_id: uuid.UUID) -> ApiKey:
-        row = await queries.find_key(self.session, self.tenant_id, key_id)
-        if row is None:
-            raise NotFound(f"There is no key {key_id}.")
-        return row
+from ragstore.tenant.emails import check_email, normalise_email
+from ragstore.tenant.passwords import check_password, hash_password, is_outdated, verify_password
+from ragstore.tenant.schemas import PasswordCheck, PasswordChecked, UserCreate, UserRead, UserUpdate
+from ragstore.tenant.tables import AppUser
 
 
 @dataclass(frozen=True)
@@ -99,19 +25,16 @@ class UserService:
     session: AsyncSession
     tenant_id: uuid.UUID
 
-    async def create(self, wanted: UserCreate) -> UserRead:
-        refuse(
-            [
-                *check_email("email", wanted.email),
-                *check_text("name", wanted.name),
-                *check_metadata("metadata", wanted.metadata),
-            ]
-        )
-        await self._refuse_taken(wanted.email)
+    async def create(self, wanted: UserCreate, password_hash: str | None = None) -> UserRead:
+        """`password_hash` is of the password that came with it: hashing takes longer than a transaction should."""
+        check_user(wanted)
+        email = normalise_email(wanted.email)
+        await self._refuse_taken(email)
         row = AppUser(
             tenant_id=self.tenant_id,
             id=new_id(),
-            email=wanted.email,
+            email=email,
+            password_hash=password_hash,
             name=wanted.name,
             is_active=wanted.is_active,
             meta=wanted.metadata,
@@ -126,6 +49,7 @@ class UserService:
     ) -> Page[UserRead]:
         """Oldest first."""
         refuse(list(check_text("email", email)))
+        email = email and normalise_email(email)
         after = decode_cursor(cursor, uuid.UUID) if cursor else None
         rows = await queries.list_users(
             self.session, self.tenant_id, email=email, is_active=is_active, after=after, limit=limit + 1
@@ -136,9 +60,11 @@ class UserService:
     async def read(self, user_id: uuid.UUID) -> UserRead:
         return to_user(await self._find(user_id))
 
-    async def update(self, user_id: uuid.UUID, wanted: UserUpdate) -> UserRead:
+    async def update(self, user_id: uuid.UUID, wanted: UserUpdate, password_hash: str | None = None) -> UserRead:
         row = await self._find(user_id)
         changes = list_changes(wanted)
+        if wanted.password is not UNSET:
+            changes["password_hash"] = password_hash
         if "email" in changes and changes["email"].lower() != row.email.lower():
             await self._refuse_taken(changes["email"])
         if changes:
@@ -147,9 +73,20 @@ class UserService:
         return to_user(row)
 
     async def delete(self, user_id: uuid.UUID) -> None:
-        """Their sessions stay, without an owner."""
+        """Sessions that are theirs stay, without an owner."""
         if not await queries.delete_user(self.session, self.tenant_id, user_id):
             raise user_missing(user_id)
+
+    async def find_password(self, email: str) -> tuple[UserRead, str | None] | None:
+        """Of an active user, with the hash of the password, which goes no further than to be compared."""
+        rows = await queries.list_users(
+            self.session, self.tenant_id, email=normalise_email(email), is_active=True, after=None, limit=1
+        )
+        return (to_user(rows[0]), rows[0].password_hash) if rows else None
+
+    async def keep_password(self, user_id: uuid.UUID, old: str, new: str) -> None:
+        """The same password hashed anew, unless it was changed meanwhile."""
+        await queries.renew_password(self.session, self.tenant_id, user_id, old, new)
 
     async def _find(self, user_id: uuid.UUID) -> AppUser:
         row = await queries.find_user(self.session, self.tenant_id, user_id)
@@ -163,24 +100,40 @@ class UserService:
             raise Conflict("There is a user with this email already.", errors=(FieldError("email", "is taken"),))
 
 
-def check_label(path: str, label: str) -> "list[FieldError]":
-    """What people will read in a list: something, on one line, without control characters."""
-    faults = list(check_text(path, label, longest=LONGEST_NAME))
-    if not label.strip() or not label.isprintable():
-        faults.append(FieldError(path, "must be one line of visible text"))
-    return faults
+async def verify_user(database: TenantDatabase, wanted: PasswordCheck) -> PasswordChecked:
+    """No connection is held while the password is hashed."""
+    async with database.transaction() as session:
+        found = await UserService(session, database.tenant_id).find_password(wanted.email)
+    user, stored = found or (None, None)
+    if not await verify_password(stored, wanted.password) or user is None or stored is None:
+        return PasswordChecked(False, None)
+    if is_outdated(stored):
+        renewed = await hash_password(wanted.password)
+        async with database.transaction() as session:
+            await UserService(session, database.tenant_id).keep_password(user.id, stored, renewed)
+    return PasswordChecked(True, user)
+
+
+async def hash_given(password: str | UnsetType | None) -> str | None:
+    """Of a password that is good; of one that is not, which is refused later, nothing."""
+    if not isinstance(password, str) or any(check_password("password", password)):
+        return None
+    return await hash_password(password)
+
+
+def check_user(wanted: UserCreate) -> None:
+    faults = [
+        *check_email("email", wanted.email),
+        *check_text("name", wanted.name),
+        *check_metadata("metadata", wanted.metadata),
+    ]
+    if wanted.password is not None:
+        faults += check_password("password", wanted.password)
+    refuse(faults)
 
 
 def user_missing(user_id: uuid.UUID) -> NotFound:
     return NotFound(f"There is no user {user_id}.")
-
-
-def check_expiry(expires_at: datetime | None) -> "list[FieldError]":
-    if expires_at is None:
-        return []
-    if expires_at.tzinfo is None:
-        return [FieldError("expires_at", "must say its time zone, such as 2030-01-31T00:00:00Z")]
-    return [] if expires_at > datetime.now(UTC) else [FieldError("expires_at", "must be in the future")]
 
 
 def list_changes(wanted: UserUpdate) -> dict[str, Any]:
@@ -188,7 +141,7 @@ def list_changes(wanted: UserUpdate) -> dict[str, Any]:
     faults: list[FieldError] = []
     if wanted.email is not UNSET:
         faults += check_email("email", wanted.email)
-        changes["email"] = wanted.email
+        changes["email"] = normalise_email(wanted.email)
     if wanted.name is not UNSET:
         faults += check_text("name", wanted.name)
         changes["name"] = wanted.name
@@ -197,32 +150,20 @@ def list_changes(wanted: UserUpdate) -> dict[str, Any]:
     if wanted.metadata is not UNSET:
         faults += check_metadata("metadata", wanted.metadata)
         changes["meta"] = wanted.metadata
+    if isinstance(wanted.password, str):
+        faults += check_password("password", wanted.password)
     refuse(faults)
     return changes
 
 
-def refuse(faults: "list[FieldError]") -> None:
-    if faults:
-        raise Unprocessable(f"{faults[0].path} {faults[0].message}.", errors=tuple(faults))
-
-
-def to_key(row: ApiKey) -> KeyRead:
-    return KeyRead(
-        row.id,
-        row.name,
-        show_prefix(row.prefix),
-        list(row.scopes),
-        row.expires_at,
-        row.revoked_at,
-        row.last_used_at,
-        row.created_at,
-    )
-
-
-def show_prefix(prefix: str) -> str:
-    """Nothing of a key that somebody chose: its prefix is of its digest, and a weak key could be guessed by it."""
-    return "chosen" if is_chosen(prefix) else prefix
-
-
 def to_user(row: AppUser) -> UserRead:
-    return UserRead(row.id, row.email, row.name, row.is_active, row.meta, row.created_at, row.updated_at)
+    return UserRead(
+        row.id,
+        row.email,
+        row.name,
+        row.is_active,
+        row.meta,
+        row.created_at,
+        row.updated_at,
+        row.password_hash is not None,
+    )

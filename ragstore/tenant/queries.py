@@ -94,6 +94,14 @@ async def update_user(session: AsyncSession, tenant_id: uuid.UUID, user_id: uuid
     )
 
 
+async def renew_password(session: AsyncSession, tenant_id: uuid.UUID, user_id: uuid.UUID, old: str, new: str) -> None:
+    await session.exec(
+        update(AppUser)
+        .where(col(AppUser.tenant_id) == tenant_id, col(AppUser.id) == user_id, col(AppUser.password_hash) == old)
+        .values(password_hash=new)
+    )
+
+
 async def delete_user(session: AsyncSession, tenant_id: uuid.UUID, user_id: uuid.UUID) -> bool:
     done = await session.exec(delete(AppUser).where(col(AppUser.tenant_id) == tenant_id, col(AppUser.id) == user_id))
     return done.rowcount == 1

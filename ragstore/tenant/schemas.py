@@ -1,6 +1,4 @@
-import re
 import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,12 +6,6 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
-
-from ragstore.errors import FieldError
-from ragstore.fields import check_text
-
-EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-LONGEST_EMAIL = 320
 
 
 class Scope(StrEnum):
@@ -41,13 +33,6 @@ class Caller:
 
     def may(self, scope: Scope) -> bool:
         return any(scope in INCLUDED[held] for held in self.scopes)
-
-
-def check_email(path: str, email: str) -> Iterator[FieldError]:
-    """One `@` with something on both sides: whether anybody reads it only a letter can tell."""
-    yield from check_text(path, email, longest=LONGEST_EMAIL)
-    if not EMAIL.fullmatch(email):
-        yield FieldError(path, "must be an email address")
 
 
 class KeyCreate(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,10 +68,13 @@ class KeyCreated(KeyRead, kw_only=True):
 
 
 class UserCreate(msgspec.Struct, forbid_unknown_fields=True):
+    """`email` is kept in its usual spelling; the password only as a hash, which nobody reads again."""
+
     email: str
     name: str | None = None
     is_active: bool = True
     metadata: dict[str, Any] = {}
+    password: str | None = None
 
 
 class UserUpdate(msgspec.Struct, forbid_unknown_fields=True):
@@ -96,6 +84,7 @@ class UserUpdate(msgspec.Struct, forbid_unknown_fields=True):
     name: str | UnsetType | None = UNSET
     is_active: bool | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
+    password: str | UnsetType | None = UNSET
 
 
 class UserRead(msgspec.Struct):
@@ -106,3 +95,16 @@ class UserRead(msgspec.Struct):
     metadata: dict[str, Any]
     created_at: datetime
     updated_at: datetime
+    has_password: bool = False
+
+
+class PasswordCheck(msgspec.Struct, forbid_unknown_fields=True):
+    email: str
+    password: str
+
+
+class PasswordChecked(msgspec.Struct):
+    """`user` is null unless the password is right and the user active; why it is not, nobody is told."""
+
+    valid: bool
+    user: UserRead | None

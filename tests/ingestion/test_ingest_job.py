@@ -24,7 +24,7 @@ async def test_it_goes_on_where_the_last_commit_was(workplace: Workplace) -> Non
     half = await workplace.read_job(str(job.id))
     assert half["counts"] == {"done": 200, "total": 250, "failures": 0, "chunks": 200}
     assert (half["progress"], half["message"]) == (0.8, "200 of 250 documents")
-    assert half["eta_seconds"] > 0
+    assert half["eta_seconds"] >= 0  # rounded: the rest of it may take less than can be told
     assert half["result"]["created"] == 200
 
     await asyncio.sleep(0.05)
