@@ -174,9 +174,6 @@ class Settings(BaseSettings):
         default=True,
         description="Whether the chat model sums up what no longer fits into a context, in the background.",
     )
-    chat_search: bool = Field(
-        default=True, description="Whether messages are embedded, in the background, and found by searches."
-    )
 
     # indexes of large collections
     index_threshold: int = Field(

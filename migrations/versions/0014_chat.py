@@ -1,4 +1,4 @@
-"""Sessions expire, are archived, forked and summed up; answers keep what they were made from; history is searched."""
+"""Sessions expire, are archived, forked and summed up; answers keep what they were made from."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SESSION_COLUMNS: dict[str, Any] = {
     "summary": sa.Text(),
     "summary_model": sa.Text(),
 }
-COUNTERS = ("summary_until", "indexed_until")
+COUNTERS = ("summary_until",)
 MESSAGE_COLUMNS: dict[str, Any] = {
     "latency_ms": sa.Integer(),
     "edited_at": sa.DateTime(timezone=True),
@@ -39,8 +39,6 @@ def upgrade() -> None:
         op.add_column("chat_message", sa.Column(name, type_, nullable=True))
     op.add_column("chat_message", sa.Column("state", sa.Text(), server_default=sa.text("'complete'"), nullable=False))
     op.create_check_constraint(op.f("ck_chat_message_state"), "chat_message", "state IN ('complete', 'incomplete')")
-    op.add_column("collection", sa.Column("kind", sa.Text(), server_default=sa.text("'documents'"), nullable=False))
-    op.create_check_constraint(op.f("ck_collection_kind"), "collection", "kind IN ('documents', 'history')")
     op.create_index("ix_chat_message_time", "chat_message", ["tenant_id", "session_id", "created_at", "id"])
     op.create_index(
         "ix_chat_message_system",
@@ -65,12 +63,6 @@ def index_sessions() -> None:
         "chat_session",
         ["tenant_id", "forked_from"],
         postgresql_where=sa.text("forked_from IS NOT NULL"),
-    )
-    op.create_index(
-        "ix_chat_session_unindexed",
-        "chat_session",
-        ["tenant_id", "last_message_at"],
-        postgresql_where=sa.text("message_count > indexed_until"),
     )
     op.drop_index("ix_chat_session_user", "chat_session")
     op.create_index("ix_chat_session_user", "chat_session", ["tenant_id", "user_id", "last_message_at", "id"])
@@ -105,9 +97,6 @@ def create_retrieval() -> None:
 
 def downgrade() -> None:
     op.drop_table("chat_retrieval")
-    op.execute("DELETE FROM collection WHERE kind <> 'documents'")
-    op.drop_constraint(op.f("ck_collection_kind"), "collection")
-    op.drop_column("collection", "kind")
     op.drop_constraint(op.f("ck_chat_message_state"), "chat_message")
     op.drop_index("ix_chat_message_system", "chat_message")
     op.drop_index("ix_chat_message_time", "chat_message")
@@ -115,7 +104,6 @@ def downgrade() -> None:
         op.drop_column("chat_message", name)
     op.drop_index("ix_chat_session_user", "chat_session")
     op.create_index("ix_chat_session_user", "chat_session", ["tenant_id", "user_id"])
-    op.drop_index("ix_chat_session_unindexed", "chat_session")
     op.drop_index("ix_chat_session_forked_from", "chat_session")
     op.drop_constraint("fk_chat_session_forked_from", "chat_session", type_="foreignkey")
     op.drop_constraint(op.f("ck_chat_session_idle_days"), "chat_session")

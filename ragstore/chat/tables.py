@@ -22,8 +22,7 @@ ROLES = ("system", "user", "assistant", "tool")
 
 class ChatSession(SQLModel, table=True):
     """`message_count` is also the last position: appending locks this row, so position order is commit order. With
-    `idle_days` each message moves `expires_at`. Messages up to `summary_until` are told by `summary`, those up to
-    `indexed_until` are found by searches of the history.
+    `idle_days` each message moves `expires_at`. Messages up to `summary_until` are told by `summary`.
     """
 
     __tablename__ = "chat_session"
@@ -46,12 +45,6 @@ class ChatSession(SQLModel, table=True):
         Index(
             "ix_chat_session_forked_from", "tenant_id", "forked_from", postgresql_where=text("forked_from IS NOT NULL")
         ),
-        Index(
-            "ix_chat_session_unindexed",
-            "tenant_id",
-            "last_message_at",
-            postgresql_where=text("message_count > indexed_until"),
-        ),
     )
 
     tenant_id: uuid.UUID = tenant_key()
@@ -69,7 +62,6 @@ class ChatSession(SQLModel, table=True):
     summary: str | None = Field(default=None, sa_type=Text)
     summary_until: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     summary_model: str | None = Field(default=None, sa_type=Text)
-    indexed_until: int = Field(default=0, sa_column_kwargs={"server_default": text("0")})
     last_message_at: datetime = timestamp_now()
     created_at: datetime = timestamp_now()
     updated_at: datetime = timestamp_now()

@@ -26,8 +26,7 @@ class EmbeddingModel(SQLModel, table=True):
 
 class Collection(SQLModel, table=True):
     """A named set of documents: one embedding model, one rule for cutting passages, one language, and counts. While its
-    model is changed, passages have vectors of a second one too: the next, or after the change the previous. A tenant's
-    one collection of the kind `history` holds the words of chat messages; nobody names it.
+    model is changed, passages have vectors of a second one too: the next, or after the change the previous.
     """
 
     __table_args__ = (
@@ -49,7 +48,6 @@ class Collection(SQLModel, table=True):
         CheckConstraint("chunk_prefix IN ('none', 'title', 'heading')", name="chunk_prefix"),
         CheckConstraint("metric IN ('cosine', 'inner_product', 'l2')", name="metric"),
         CheckConstraint("index_mode IN ('auto', 'on', 'off')", name="index_mode"),
-        CheckConstraint("kind IN ('documents', 'history')", name="kind"),
         CheckConstraint(
             "(next_model_id IS NULL OR previous_model_id IS NULL)"
             " AND model_id IS DISTINCT FROM coalesce(next_model_id, previous_model_id)",
@@ -77,7 +75,6 @@ class Collection(SQLModel, table=True):
     index_mode: str = Field(default="auto", sa_type=Text, sa_column_kwargs={"server_default": text("'auto'")})
     next_model_id: int | None = Field(default=None, sa_type=SmallInteger)
     previous_model_id: int | None = Field(default=None, sa_type=SmallInteger)
-    kind: str = Field(default="documents", sa_type=Text, sa_column_kwargs={"server_default": text("'documents'")})
 
     @property
     def second_model_id(self) -> int | None:

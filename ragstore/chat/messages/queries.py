@@ -119,16 +119,13 @@ async def update_message(
     )
 
 
-async def forget_after(session: AsyncSession, tenant_id: uuid.UUID, id_: uuid.UUID, position: int) -> None:
-    """What was made of the session's messages from this one on is to be made again: the index, and a summary that
-    tells of it.
-    """
+async def forget_summary(session: AsyncSession, tenant_id: uuid.UUID, id_: uuid.UUID, position: int) -> None:
+    """A summary that tells of the message is to be made again."""
     told = col(ChatSession.summary_until) >= position
     await session.exec(
         update(ChatSession)
         .where(is_one(tenant_id, id_))
         .values(
-            indexed_until=func.least(col(ChatSession.indexed_until), position - 1),
             summary=case((told, None), else_=col(ChatSession.summary)),
             summary_model=case((told, None), else_=col(ChatSession.summary_model)),
             summary_until=case((told, 0), else_=col(ChatSession.summary_until)),

@@ -109,7 +109,7 @@ class MessageService:
         changes = list_changes(wanted)
         if {"content", "parts"} & changes.keys():
             changes["edited_at"] = datetime.now(UTC)
-            await queries.forget_after(self.session, self.tenant_id, session_id, row.position)
+            await queries.forget_summary(self.session, self.tenant_id, session_id, row.position)
         if changes:
             await queries.update_message(self.session, self.tenant_id, message_id, changes)
             await self.session.refresh(row)
@@ -118,7 +118,7 @@ class MessageService:
     async def delete(self, session_id: uuid.UUID, message_id: uuid.UUID) -> None:
         """What it said is gone; its place stays, so that positions mean what they meant."""
         row = await self._find_there(session_id, message_id)
-        await queries.forget_after(self.session, self.tenant_id, session_id, row.position)
+        await queries.forget_summary(self.session, self.tenant_id, session_id, row.position)
         changes = BLANK | {"deleted_at": datetime.now(UTC)}
         await queries.update_message(self.session, self.tenant_id, message_id, changes)
         await queries.delete_retrieval(self.session, self.tenant_id, message_id)
